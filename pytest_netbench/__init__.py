@@ -1,0 +1,1 @@
+"""What does a test author import? The public names; each is loaded when it is first asked for."""

@@ -1,0 +1,1 @@
+"""What does `netbench` do on the command line? One file a subcommand."""

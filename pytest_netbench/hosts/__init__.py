@@ -1,0 +1,1 @@
+"""Where does it happen? Hosts, and the providers that make them."""

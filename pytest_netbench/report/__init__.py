@@ -1,0 +1,1 @@
+"""Who needs to know? One renderer a file."""

@@ -1,0 +1,1 @@
+"""What came out? Metrics, validity, summaries and the results file."""

@@ -1,0 +1,1 @@
+"""What should happen? Scenarios: their language, files, builder and catalogue."""

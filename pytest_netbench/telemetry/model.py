@@ -1,0 +1,120 @@
+"""What was seen in one round? Frozen records of one driver and of one host, whatever program they come from.
+
+All times are seconds, all instants nanoseconds of the host's monotonic clock (``time.monotonic_ns``) unless they say
+that they were moved to the coordinator's. This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from pytest_netbench.roles import Role
+
+
+class CpuScope(Enum):
+    """Which part of a driver's life a CPU figure covers; only ``WINDOW`` may be gated."""
+
+    WINDOW = "window"
+    PROCESS = "whole process"
+
+
+@dataclass(frozen=True, slots=True)
+class CpuUse:
+    """CPU seconds (user and system) of a driver's process tree."""
+
+    seconds: float
+    scope: CpuScope
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBytes:
+    """Payload of one stream, counted at this end.
+
+    ``cut``: a timed ``iterate`` ended in the middle of its body on this stream, so both ends may differ.
+    """
+
+    stream: int
+    opened_here: bool
+    sent: int
+    received: int
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReport:
+    """One connection at this end.
+
+    ``program``: index into the scenario's ``connections`` of this endpoint, None where the driver doesn't tell.
+    ``key``: ``CLIENT_IP:PORT>SERVER_IP:PORT``, the same text at both ends; None where the driver doesn't tell.
+    ``connect_s``: dial to usable, handshake included, seen by the client; None at a server.
+    ``server``: index of the server that it leads to (at a client), or of this server.
+    """
+
+    server: int | None
+    program: int | None
+    key: str | None
+    streams: tuple[StreamBytes, ...]
+    connect_s: float | None = None
+    retransmits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DriverReport:
+    """What one driver process did in one round.
+
+    ``began_ns``: its first operation really began. ``first_byte_ns``, ``last_byte_ns``: payload *received*, first and
+    last. ``samples``: trace name, as in the scenario, to durations in seconds in their order.
+    """
+
+    began_ns: int | None
+    first_byte_ns: int | None
+    last_byte_ns: int | None
+    connections: tuple[ConnectionReport, ...]
+    samples: Mapping[str, tuple[float, ...]]
+    cpu: CpuUse | None
+    peak_rss: int | None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a driver ended: exit status, or the signal, and whether its row expects that."""
+
+    status: int | None
+    signal: int | None
+    expected: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCounters:
+    """Growth of the kernel's counters in the window, for the network namespace named ``namespace``.
+
+    Hosts that share a namespace see the same growth: it is counted once a namespace, never summed over hosts.
+    """
+
+    namespace: str
+    tcp_retransmits: int
+    udp_rcvbuf_drops: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """What one host saw in one round: its driver, how that ended, and the kernel's counters.
+
+    ``began_ns`` and ``driver``'s instants are on the coordinator's clock here. ``starved``: why the load generator may
+    have been starved of CPU (steal, foreign load), empty if it wasn't.
+    """
+
+    host: str
+    role: Role
+    index: int
+    armed: bool
+    began_ns: int | None
+    ended_ns: int | None
+    driver: DriverReport
+    ending: Ending
+    counters: KernelCounters | None
+    starved: str = ""

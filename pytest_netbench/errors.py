@@ -31,6 +31,10 @@ class RunError(NetbenchError):
     """A round could not be carried out; names host, state and what the driver last said."""
 
 
+class ResultsError(NetbenchError):
+    """A file of results can't be written or read; names the file, the element, and what was expected."""
+
+
 class TooFewSamples(NetbenchError):
     """A percentile or an interval was asked for that so few samples can't carry."""
 

@@ -77,7 +77,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class TestRecord:
-    """One test as results.json has it; ``outcome`` is pytest's word, filled in after the test ended."""
+    """One test as results.json has it; ``outcome`` is pytest's word, filled in after the test ended.
+
+    ``summary`` is the candidate's where there are arms, ``summary_ref`` the reference's. ``note``: what a reader must
+    know of the hosts. ``reason``: why the verdict is what it is.
+    """
 
     __test__ = False  # not a test class, whatever its name says to pytest
 
@@ -93,6 +97,7 @@ class TestRecord:
     verdict: Verdict = Verdict.NONE
     note: str = ""
     reason: str = ""
+    summary_ref: Mapping[str, Summary] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

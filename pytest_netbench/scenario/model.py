@@ -264,7 +264,7 @@ class Client:
     scenario: tuple[ClientOp, ...]
     connections: tuple[Connection, ...]
     name: str = ""
-    configuration: Mapping[str, str] = _NONE
+    configuration: Mapping[str, str] = field(default_factory=lambda: _NONE)
     certificate_authorities: tuple[int, ...] = ()
 
 
@@ -274,7 +274,7 @@ class Server:
 
     connections: tuple[Connection, ...]
     name: str = ""
-    configuration: Mapping[str, str] = _NONE
+    configuration: Mapping[str, str] = field(default_factory=lambda: _NONE)
     private_key: int = 1
     certificate: int = 2
     certificate_authority: int = 0
@@ -286,7 +286,7 @@ class Router:
 
     scenario: tuple[RouterOp, ...]
     name: str = ""
-    configuration: Mapping[str, str] = _NONE
+    configuration: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class ConnectionReport:
     ``key``: ``CLIENT_IP:PORT>SERVER_IP:PORT``, the same text at both ends; None where the driver doesn't tell.
     ``connect_s``: dial to usable, handshake included, seen by the client; None at a server.
     ``server``: index of the server that it leads to (at a client), or of this server.
+    ``first_byte_ns``, ``last_byte_ns``: payload received here, first and last; None where the driver doesn't tell.
     """
 
     server: int | None
@@ -58,6 +59,8 @@ class ConnectionReport:
     streams: tuple[StreamBytes, ...]
     connect_s: float | None = None
     retransmits: int | None = None
+    first_byte_ns: int | None = None
+    last_byte_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

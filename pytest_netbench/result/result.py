@@ -1,0 +1,166 @@
+"""What does a test get from a run? Its metrics by name, its samples, its rounds, and the ways to assert on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pytest_netbench.errors import RunError, TooFewSamples, UnknownMetric, UsageError, nearest
+from pytest_netbench.result.catalogue import CATALOGUE
+from pytest_netbench.result.metric import Metric, Value, compare_lines
+from pytest_netbench.result.model import Round, Summary, Verdict
+from pytest_netbench.result.summary import counting, of_arm, summarise, too_few
+from pytest_netbench.result.words import count, show
+
+if TYPE_CHECKING:
+    from pytest_netbench.gate import Gate
+
+__all__ = ["Metric", "Result", "Value", "compare_lines"]
+
+
+@dataclass
+class Result:
+    """What came out of the rounds of one test; ``netbench.run()`` returns it.
+
+    ``result[NAME]`` is a :class:`Metric`. ``rounds``: all rounds of both arms, also those that don't count.
+    ``folder``: the result folder, to which the rounds' ``logs`` are relative. ``verdict`` and ``reason`` are what
+    ``no_regression()`` found; without it there is no verdict.
+    """
+
+    rounds: tuple[Round, ...]
+    gates: Mapping[str, Gate] = field(default_factory=lambda: MappingProxyType({}))
+    folder: str = ""
+    reference: bool = False
+    verdict: Verdict = Verdict.NONE
+    reason: str = ""
+    summary: Mapping[str, Summary] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.summary = MappingProxyType(summarise(self.rounds, reference=self.reference))
+
+    @property
+    def valid(self) -> tuple[Round, ...]:
+        """The rounds that count."""
+        return counting(self.rounds, reference=self.reference)
+
+    @property
+    def invalid(self) -> tuple[Round, ...]:
+        """The rounds that don't count; each says why in ``validity``."""
+        return tuple(one for one in of_arm(self.rounds, reference=self.reference) if not one.valid)
+
+    @property
+    def ref(self) -> Result:
+        """The reference's results, where two arms were run.
+
+        :raises RunError: if there is no reference.
+        """
+        if not of_arm(self.rounds, reference=True):
+            raise RunError("this run has no reference: only its own rounds were run")
+        return Result(self.rounds, self.gates, self.folder, reference=True)
+
+    def __getitem__(self, name: str) -> Metric:
+        """One metric.
+
+        :raises UnknownMetric: if the rounds didn't give it; names those that they gave.
+        :raises TooFewSamples: for a percentile that the pooled samples can't carry.
+        :raises RunError: if no round counts; says why, round by round.
+        """
+        __tracebackhide__ = True
+        valid = self.valid
+        if not valid:
+            raise RunError(self._nothing_counts(name))
+        if name in self.summary:
+            giving = tuple(one for one in valid if name in one.metrics)
+            return Metric(name, self.summary[name], giving, self.invalid, self.folder)
+        if any(name in one.metrics for one in valid):
+            raise TooFewSamples(too_few(valid, name) or f"{name} can't be had from these samples")
+        if name in CATALOGUE and "TRACE" not in name:
+            raise UnknownMetric(
+                f"these rounds gave no {name!r} ({CATALOGUE[name].meaning}): the driver doesn't tell what it is made "
+                f"of, or the scenario doesn't do that; there are: {', '.join(sorted(self.summary))}"
+            )
+        raise UnknownMetric(f"unknown metric {name!r}: {nearest(name, self.summary)}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.summary
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.summary)
+
+    def samples(self, trace: str) -> tuple[float, ...]:
+        """All samples of a trace, or of ``connect``, over the valid rounds, in seconds, round by round.
+
+        :raises UnknownMetric: if no round took samples of that name; names those that there are.
+        :raises RunError: if no round counts.
+        """
+        __tracebackhide__ = True
+        valid = self.valid
+        if not valid:
+            raise RunError(self._nothing_counts(trace))
+        known = dict.fromkeys(name for one in valid for name in one.samples)
+        if trace not in known:
+            raise UnknownMetric(f"no samples of {trace!r}: {nearest(trace, known)}")
+        return tuple(sample for one in valid for sample in one.samples.get(trace, ()))
+
+    def expect(self, name: str, *, above: float | None = None, below: float | None = None) -> None:
+        """Fail with a whole sentence unless the metric's value lies strictly above, or below, or between.
+
+        :raises AssertionError: with value, bound, rounds, and where the logs are.
+        :raises UsageError: without a bound.
+        """
+        __tracebackhide__ = True
+        if above is None and below is None:
+            raise UsageError(f"expect({name!r}) needs above= or below=, in SI base units")
+        metric = self[name]
+        for bound, word, holds in (
+            (above, "above", above is None or metric.value > above),
+            (below, "below", below is None or metric.value < below),
+        ):
+            if bound is not None and not holds:
+                numbers = f"{show(metric.value, metric.unit)}, expected {word} {show(bound, metric.unit)}"
+                raise AssertionError("\n  ".join([f"{name} is {numbers}", *metric.lines()]))
+
+    def no_regression(self) -> Verdict:
+        """Fail if a gated metric got worse than its reference; without a reference, say so and pass as ``none``.
+
+        The verdict and its reason are kept in ``verdict`` and ``reason`` and go into results.json and the report.
+
+        :raises RunError: if no round counts: then nothing can be said.
+        """
+        __tracebackhide__ = True
+        if not self.valid:
+            raise RunError(self._nothing_counts("no_regression()"))
+        names = ", ".join(self.gates) or "any metric"
+        self.verdict = Verdict.NONE
+        self.reason = f"no reference to compare {names} with"
+        return self.verdict
+
+    def lines(self) -> list[str]:
+        """The result for people: one line a metric, then the rounds that don't count."""
+        width = max((len(name) for name in self.summary), default=0)
+        made = [f"{name:{width}}  {_line(one)}" for name, one in self.summary.items()]
+        return made + [f"round {one.index} doesn't count: {'; '.join(one.validity)}" for one in self.invalid]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return f"<Result of {count(len(self.valid), 'valid round')}, {count(len(self.summary), 'metric')}>"
+
+    def _nothing_counts(self, name: str) -> str:
+        invalid = self.invalid
+        reasons = [f"round {one.index}: {'; '.join(one.validity)}" + self._logs(one) for one in invalid]
+        head = f"{name} can't be had: none of {count(len(invalid), 'round')} counts"
+        return "\n  ".join([head, *reasons]) if invalid else f"{name} can't be had: no round was run"
+
+    def _logs(self, one: Round) -> str:
+        where = "/".join(part for part in (self.folder, one.logs) if part and one.logs)
+        return f" (logs: {where})" if where else ""
+
+
+def _line(one: Summary) -> str:
+    interval = "" if one.ci is None else f"  [{show(one.ci.low, one.unit)} .. {show(one.ci.high, one.unit)}]"
+    note = f"  ({one.note})" if one.note else ""
+    return f"{show(one.median, one.unit)}{interval}  n={one.n}{note}"

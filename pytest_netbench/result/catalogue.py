@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from pytest_netbench.errors import UnknownMetric, nearest
 from pytest_netbench.result.model import Better
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 PERCENTILES: Mapping[str, float] = MappingProxyType({"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999})
 """The percentiles that are computed, by the end of a metric's name."""

@@ -6,8 +6,11 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 PACKAGES = ("pytest-netbench", "pytest", "pytest-asyncio", "pytest-html", "cryptography", "aioquic")
 """Whose versions are recorded, where installed."""

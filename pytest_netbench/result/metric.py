@@ -89,7 +89,7 @@ class Metric:
         """Where the number comes from: interval, rounds, those that don't count and why, logs; for a failure's text."""
         kind = f" ({self.summary.note})" if self.summary.note else ""
         ci = self.summary.ci
-        interval = "" if ci is None else f", 95 % interval {show_all((ci.low, ci.high), self.unit)}"
+        interval = "" if ci is None else f", 95 % interval {show_all((ci.low, ci.high), self.unit, between=' to ')}"
         made = [f"{self.name}{kind}: median of {count(self.n, 'valid round')}{interval}", f"rounds: {self.spread()}"]
         made += [f"round {one.index} doesn't count: {'; '.join(one.validity)}" for one in self.invalid[:_FEW]]
         if len(self.invalid) > _FEW:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_netbench.result.catalogue import CONNECT, PERCENTILES, plain, trace_names
 from pytest_netbench.result.stats import jain, quantile
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.model import Client, ConnectionOp, Iterate, Profile, Scenario, Scope, Server
 from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, HostReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _NS = 1e9
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from pytest_netbench.result.summary import counting, of_arm, summarise, too_few
 from pytest_netbench.result.words import count, show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pytest_netbench.gate import Gate
 
 __all__ = ["Metric", "Result", "Value", "compare_lines"]

@@ -18,6 +18,7 @@ SCHEMA = 1
 _Object = dict[str, Any]
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
+_ABSENT = object()
 _LONGEST = 60  # characters of an element that an error quotes
 
 
@@ -114,7 +115,7 @@ def _summary(one: Summary) -> _Object:
 # --- from JSON ---------------------------------------------------------------------------------
 
 
-class _Wrong(Exception):  # noqa: N818 - never leaves this file
+class _Wrong(Exception):
     """What is wrong with an element, and where."""
 
     def __init__(self, path: str, expected: str, found: object) -> None:
@@ -130,7 +131,7 @@ def from_json(text: str | bytes, name: str = "results") -> SessionRecord:
         another kind; names the element's path and what was expected.
     """
     try:
-        top = json.loads(text, parse_constant=_no_constant)
+        top = json.loads(text.decode() if isinstance(text, bytes) else text, parse_constant=_no_constant)
         whole = _Element("", top)
         schema = whole.get("schema", _whole_number)
         if schema != SCHEMA:
@@ -156,6 +157,8 @@ def _no_constant(word: str) -> NoReturn:
 
 
 def _brief(value: object) -> str:
+    if value is _ABSENT:
+        return "nothing"
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
@@ -180,7 +183,7 @@ class _Element:
         if key not in self.value:
             if default is not None:
                 return default
-            raise _Wrong(path, "it to be there", "nothing")
+            raise _Wrong(path, "it to be there", _ABSENT)
         return read(_Element(path, self.value[key]))
 
     def each(self, read: Callable[[_Element], T]) -> tuple[T, ...]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pytest_netbench.result.model import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LEAST_FOR_INTERVAL = 3
 """Below this many values there is no interval."""
@@ -16,7 +19,7 @@ LEAST_FOR_INTERVAL = 3
 LEAST_FOR_RANKS = 6
 """From here on the smallest and the largest value enclose the true median with at least 95 %: 1 - 2 / 2**6."""
 
-_T_975 = {3: 4.302652729911275, 4: 3.182446305284263, 5: 2.7764451051977987}
+_T_975 = {3: 4.302652729749464, 4: 3.182446305283708, 5: 2.776445105197793}
 # Student's t, 0.975, by the number of values (degrees of freedom: one less).
 
 
@@ -98,10 +101,13 @@ def _rank(n: int) -> int:
 
 
 def _student(values: Sequence[float]) -> tuple[float, float]:
+    """Mean less and more t standard errors; over the largest value, so that no square leaves the range of floats."""
     n = len(values)
-    centre = math.fsum(one / n for one in values)
-    half = _T_975[n] * math.sqrt(math.fsum((one - centre) ** 2 for one in values) / (n - 1) / n)
-    return centre - half, centre + half
+    scale = max(abs(one) for one in values)
+    scaled = [one / scale for one in values]
+    centre = math.fsum(scaled) / n
+    half = _T_975[n] * math.sqrt(math.fsum((one - centre) ** 2 for one in scaled) / (n - 1) / n)
+    return (centre - half) * scale, (centre + half) * scale
 
 
 def _exp(power: float) -> float:

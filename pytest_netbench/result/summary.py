@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_netbench.result.catalogue import LEAST_SAMPLES, describe, distribution
 from pytest_netbench.result.model import Round, Summary
 from pytest_netbench.result.stats import median, median_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 REFERENCE = "ref"
 """The arm that the candidate is compared with; rounds of any other arm, or of none, are the candidate's."""

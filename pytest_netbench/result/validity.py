@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from pytest_netbench.scenario.model import ClientOp, ClientScope, Connect, Scena
 from pytest_netbench.telemetry.model import ConnectionReport, Ending, HostReport, StreamBytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
     from pytest_netbench.scenario.analysis import Analysis
 
 _SHOWN = 3  # of many reasons of one kind, this many are spelled out

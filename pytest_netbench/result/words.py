@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _UP = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
 _DOWN = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
@@ -35,11 +38,13 @@ def show(value: float, unit: str) -> str:
     return f"{_digits(value / factor)} {name}".rstrip()
 
 
-def show_all(values: Iterable[float], unit: str) -> str:
+def show_all(values: Iterable[float], unit: str, between: str = ", ") -> str:
     """Several numbers under one prefix: ``90.1, 91.2, 95 MB/s``."""
     numbers = list(values)
-    factor, name = prefix(max((abs(one) for one in numbers), default=0.0), unit)
-    return f"{', '.join(_digits(one / factor) for one in numbers)} {name}".rstrip()
+    if not numbers:
+        return "none"
+    factor, name = prefix(max(abs(one) for one in numbers), unit)
+    return f"{between.join(_digits(one / factor) for one in numbers)} {name}".rstrip()
 
 
 def _digits(number: float) -> str:

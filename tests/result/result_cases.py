@@ -21,8 +21,6 @@ from pytest_netbench.telemetry.model import (
     StreamBytes,
 )
 
-# ruff: noqa: ANN401 - makers pass on what a test is about
-
 MS = 1_000_000  # a millisecond, in nanoseconds
 
 

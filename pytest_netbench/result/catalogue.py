@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -30,13 +31,15 @@ CONNECT = "connect"
 class Kind:
     """One row of the table.
 
-    ``detail``: a breakdown of another metric, for files and full tables, not for the short one.
+    ``detail``: a breakdown of another metric, for files and full tables, not for the short one. ``most``: what it can't
+    exceed by its definition; no interval claims more.
     """
 
     unit: str
     better: Better
     meaning: str
     detail: bool = False
+    most: float = math.inf
 
 
 _HIGH, _LOW = Better.HIGHER, Better.LOWER
@@ -45,7 +48,9 @@ CATALOGUE: Mapping[str, Kind] = MappingProxyType(
     {
         "goodput": Kind("B/s", _HIGH, "payload received by all receivers, first payload byte to last, on one clock"),
         "goodput.slowest_client": Kind("B/s", _HIGH, "goodput of the client that got the least, both directions"),
-        "goodput.fairness": Kind("1", _HIGH, "Jain's index of the clients' goodputs: 1 is equal, 1/n is one takes all"),
+        "goodput.fairness": Kind(
+            "1", _HIGH, "Jain's index of the clients' goodputs: 1 is equal, 1/n is one takes all", most=1
+        ),
         "connect.p50": Kind("s", _LOW, "dial to usable, handshake included: median connection of the round"),
         "connect.p90": Kind("s", _LOW, "dial to usable, handshake included: 90 % of connections were faster"),
         "connect.p99": Kind("s", _LOW, "dial to usable, handshake included: 99 % of connections were faster"),

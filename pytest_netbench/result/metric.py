@@ -29,7 +29,7 @@ class Metric:
     @property
     def value(self) -> Value:
         """The median over valid rounds, in SI base units."""
-        return Value(self.summary.median, self, f"median of {count(self.n, 'round')}")
+        return Value(self.summary.median, self)
 
     @property
     def ci(self) -> Interval:
@@ -43,10 +43,7 @@ class Metric:
                 f"the interval of {self.name} needs {LEAST_FOR_INTERVAL} valid rounds, there are {self.n}: "
                 f"raise rounds= or --netbench-rounds{self._excuse()}"
             )
-        low, high = (
-            Value(end, self, f"{word} end of the 95 % interval of the median over {count(self.n, 'round')}")
-            for end, word in ((interval.low, "lower"), (interval.high, "upper"))
-        )
+        low, high = (Value(end, self, f"ci.{word}") for end, word in ((interval.low, "low"), (interval.high, "high")))
         return Interval(low, high)
 
     @property
@@ -110,24 +107,27 @@ class Metric:
 class Value(float):
     """A float in every way, but for its ``repr``, which says what it is and where it comes from.
 
-    pytest shows that in the text of a failing assertion. Arithmetic gives plain floats.
+    pytest shows that in the text of a failing assertion. Arithmetic gives plain floats. ``end``: ``ci.low`` or
+    ``ci.high`` for an end of the interval, empty for the median.
     """
 
-    __slots__ = ("metric", "what")
+    __slots__ = ("end", "metric")
 
     metric: Metric
-    what: str
+    end: str
 
-    def __new__(cls, number: SupportsFloat, metric: Metric, what: str) -> Self:  # noqa: D102 - the class says it
+    def __new__(cls, number: SupportsFloat, metric: Metric, end: str = "") -> Self:  # noqa: D102 - the class says it
         made = super().__new__(cls, number)
-        made.metric, made.what = metric, what
+        made.metric, made.end = metric, end
         return made
 
     def __repr__(self) -> str:
-        number = show(float(self), self.metric.unit)
-        if self.metric.n > 1:
-            return f"<{self.metric.name} {number}, {self.what}: {self.metric.spread()}>"
-        return f"<{self.metric.name} {number}, {self.what}>"
+        return f"<{self.words()}, median of {count(self.metric.n, 'round')}: {self.metric.spread()}>"
+
+    def words(self) -> str:
+        """What it is, and the number for people: ``goodput 91 MB/s``, ``goodput ci.low 82 MB/s``."""
+        name = " ".join(part for part in (self.metric.name, self.end) if part)
+        return f"{name} {show(float(self), self.metric.unit)}"
 
     __str__ = float.__repr__
 
@@ -158,9 +158,7 @@ def compare_lines(op: str, left: object, right: object) -> list[str] | None:
 
 
 def _said(one: object, unit: str) -> str:
-    if isinstance(one, Value):
-        return f"{one.metric.name} {show(_float(one), one.metric.unit)}"
-    return show(_float(one), unit)
+    return one.words() if isinstance(one, Value) else show(_float(one), unit)
 
 
 def _float(one: object) -> float:

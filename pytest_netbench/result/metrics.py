@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -95,7 +95,8 @@ def _goodput(servers: Sequence[HostReport], clients: Sequence[HostReport]) -> di
     if overall is None:
         return {}
     found = {"goodput": overall}
-    shares = [overall] if len(clients) == 1 else [_client_rate(client, servers) for client in clients]
+    accepted = _by_key(servers)
+    shares = [overall] if len(clients) == 1 else [_client_rate(client, accepted) for client in clients]
     rates = [one[0] for one in shares if one is not None]
     if len(rates) == len(clients):
         marked = any(one[1] for one in shares if one is not None)
@@ -106,12 +107,14 @@ def _goodput(servers: Sequence[HostReport], clients: Sequence[HostReport]) -> di
     return found
 
 
-def _client_rate(client: HostReport, servers: Sequence[HostReport]) -> tuple[float, bool] | None:
-    """One client's goodput: what it received, and what servers received from it, told by the connections' keys."""
-    accepted = _by_key(servers)
+def _client_rate(client: HostReport, accepted: defaultdict[str, deque[ConnectionReport]]) -> tuple[float, bool] | None:
+    """One client's goodput: what it received, and what servers received from it, told by the connections' keys.
+
+    ``accepted``: the servers' connections by key; each is taken out once.
+    """
     came = [_arrival(client)]
     for connection in client.driver.connections:
-        peer = accepted[connection.key].pop(0) if connection.key is not None and accepted[connection.key] else None
+        peer = accepted[connection.key].popleft() if connection.key is not None and accepted[connection.key] else None
         if peer is None:
             came.append(_Arrival(sum(stream.sent for stream in connection.streams), None, None))
         else:
@@ -120,8 +123,8 @@ def _client_rate(client: HostReport, servers: Sequence[HostReport]) -> tuple[flo
     return _rate(came, _run_of([client]))
 
 
-def _by_key(hosts: Iterable[HostReport]) -> defaultdict[str, list[ConnectionReport]]:
-    found: defaultdict[str, list[ConnectionReport]] = defaultdict(list)
+def _by_key(hosts: Iterable[HostReport]) -> defaultdict[str, deque[ConnectionReport]]:
+    found: defaultdict[str, deque[ConnectionReport]] = defaultdict(deque)
     for host in hosts:
         for connection in host.driver.connections:
             if connection.key is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_netbench.result.catalogue import LEAST_SAMPLES, describe, distribution
-from pytest_netbench.result.model import Round, Summary
+from pytest_netbench.result.model import Interval, Round, Summary
 from pytest_netbench.result.stats import median, median_interval
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def summarise(rounds: Iterable[Round], *, reference: bool = False) -> dict[str, 
         values = [one.metrics[name] for one in valid if name in one.metrics]
         kind = describe(name)
         note = "whole process" if any(name in one.whole_process for one in valid) else ""
-        found[name] = Summary(kind.unit, kind.better, len(values), median(values), median_interval(values), note)
+        ci = median_interval(values)
+        if ci is not None and ci.high > kind.most:
+            ci = Interval(ci.low, max(kind.most, *values))  # the rounding of a value may exceed it by a hair
+        found[name] = Summary(kind.unit, kind.better, len(values), median(values), ci, note)
     return found
 
 

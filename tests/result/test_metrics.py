@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-from result_cases import MS, connection, download, host, scenario, stream
+import math
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from result_cases import MS, Expected, connection, download, host, scenario, stream
+
+from pytest_netbench.result.catalogue import describe
 from pytest_netbench.result.metrics import measure, outermost_traces, start_skew
+from pytest_netbench.result.validity import judge
 from pytest_netbench.scenario.model import Connection, Count, Iterate, Profile, Scope, Send
-from pytest_netbench.telemetry.model import CpuScope
+from pytest_netbench.telemetry.model import CpuScope, HostReport
 
 
 def test_goodput_counts_all_receivers_from_first_byte_to_last() -> None:
@@ -170,3 +176,44 @@ def test_start_skew_is_latest_less_earliest_client(begins: list[int | None], ske
     """The skew is taken over the clients alone; one client has none."""
     clients = [host(f"client{number}", began=began) for number, began in enumerate(begins)]
     assert start_skew([host("server0", began=99 * MS), *clients]) == skew
+
+
+COUNT = st.integers(0, 10**12)
+INSTANT = st.none() | st.integers(0, 10**15)
+STREAM = st.builds(stream, COUNT, COUNT, st.integers(0, 3), here=st.booleans(), cut=st.booleans())
+CONNECTION = st.builds(
+    lambda streams, key, **more: connection(*streams, key=key, **more),
+    st.lists(STREAM, max_size=2),
+    st.sampled_from([None, "a", "b"]),
+    connect_s=st.none() | st.floats(0, 100),
+    retransmits=st.none() | COUNT,
+    first_byte_ns=INSTANT,
+    last_byte_ns=INSTANT,
+)
+HOST = st.builds(
+    lambda name, connections, **more: host(name, *connections, **more),
+    st.sampled_from(["client0", "client1", "server0"]),
+    st.lists(CONNECTION, max_size=3),
+    window=st.tuples(INSTANT, INSTANT),
+    began=INSTANT,
+    ended=INSTANT,
+    cpu=st.none() | st.floats(0, 1e6),
+    rss=st.none() | COUNT,
+    samples=st.dictionaries(st.sampled_from(["a b", "connect"]), st.lists(st.floats(0, 1e6)).map(tuple)),
+    drops=COUNT,
+    namespace=st.sampled_from(["x", "y"]),
+)
+
+
+@given(st.lists(HOST, max_size=4))
+def test_whatever_is_reported_gives_known_finite_metrics(hosts: list[HostReport]) -> None:
+    """Every metric has a row in the table and is a finite number, zero or more; no report is too odd to be read."""
+    whole = scenario(clients=2, traces=("a b", "connect"))
+    metrics, samples, marked = measure(whole, hosts)
+    for name, value in metrics.items():
+        assert describe(name).unit
+        assert math.isfinite(value)
+        assert value >= 0
+    assert marked <= set(metrics)
+    assert all(samples.values())
+    assert all(judge(whole, Expected(), hosts, start_skew(hosts), True, 0))

@@ -154,6 +154,13 @@ def test_numbers_that_look_alike_are_shown_exactly() -> None:
     assert lines[:2] == ["goodput 91 MB/s > 91 MB/s", "exactly: 91000000.0 > 91000001.0"]
 
 
+def test_an_end_of_the_interval_is_named() -> None:
+    """A comparison with an end of the interval says which."""
+    lines = compare_lines("<", THREE["goodput"].ci.high, 100 * MB)
+    assert lines is not None
+    assert lines[0] == "goodput ci.high 106.1 MB/s < 100 MB/s"
+
+
 def test_two_metrics_are_both_explained() -> None:
     """A comparison of two metrics shows where each comes from."""
     result = Result((round_(0, a__p50=0.001, b__p50=0.002),))

@@ -69,6 +69,14 @@ def test_a_metric_that_a_round_lacks_counts_where_it_is() -> None:
     assert (summary["goodput"].n, summary["server.peak_rss"].n) == (2, 1)
 
 
+def test_no_interval_claims_more_than_is_possible() -> None:
+    """Fairness of three rounds isn't said to reach beyond 1."""
+    rounds = [round_(number, goodput__fairness=value) for number, value in enumerate((0.7, 0.99, 1.0))]
+    ci = summarise(rounds)["goodput.fairness"].ci
+    assert ci is not None
+    assert ci.high == 1
+
+
 def test_whole_process_numbers_are_marked() -> None:
     """A number that covers a process's start says so in its note."""
     one = replace(round_(0, server__cpu_per_op=1.0), whole_process=frozenset({"server.cpu_per_op"}))

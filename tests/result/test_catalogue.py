@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netbench.errors import UnknownMetric
-from pytest_netbench.result.catalogue import LEAST_SAMPLES, PERCENTILES, describe, distribution, gateable, trace_names
+from pytest_netbench.result.catalogue import (
+    CATALOGUE,
+    LEAST_SAMPLES,
+    PERCENTILES,
+    describe,
+    distribution,
+    gateable,
+    trace_names,
+)
 from pytest_netbench.result.model import Better
 
 
@@ -75,3 +85,12 @@ def test_traces_never_share_a_name(traces: list[str]) -> None:
     assert len(set(names.values())) == len(names)
     assert not {"connect", ""} & set(names.values())
     assert not any(" " in name for name in names.values())
+
+
+def test_the_page_on_results_has_every_metric() -> None:
+    """No metric is without a line in the documentation; points of a distribution share one."""
+    page = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
+    lines = page.splitlines()
+    for name in CATALOGUE:
+        trace, point = distribution(name) or (name, "")
+        assert any(f"`{trace}{'.p50' if point else '`'}" in line and point in line for line in lines), name

@@ -1,0 +1,33 @@
+"""Which driver is always there? The row of the built-in one; its program is beside this file, in ``builtin``.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_netbench.drivers.driver import Arming, Command, Driver, End, OutputFormat, Transport
+from pytest_netbench.roles import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _command(transport: str, role: Role) -> Command:
+    program = "{package}/drivers/builtin/__main__.py"
+    return Command(("{python}", "-I", "-S", program, transport, role.value))
+
+
+ROWS: Mapping[str, Driver] = {
+    "tcp": Driver(
+        name="tcp",
+        commands={role: _command("tcp", role) for role in Role},
+        arming=Arming.PIPE,
+        output=OutputFormat.REPORT,
+        ends=dict.fromkeys(Role, (End.EXIT_0,)),
+        transport=Transport.TCP,
+        configures=True,
+        dumps_stacks=True,
+    )
+}

@@ -1,0 +1,324 @@
+"""What is a driver? One frozen row: how each role is run, armed and ended, its options, and what it can't do.
+
+The same table is read by the coordinator, which asks what is supported and installed, and by the worker on each host,
+which runs it. This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pytest_netbench.errors import DriverMissing, Unsupported, UsageError, nearest
+from pytest_netbench.roles import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_netbench.scenario.analysis import Analysis
+
+OptionValue: TypeAlias = bool | int | str
+
+
+class Level(Enum):
+    """How a driver is spoken to; ``netbench``: environment in, it listens, exit status 127 says unsupported."""
+
+    NETBENCH = "netbench"
+
+
+class Arming(Enum):
+    """How a client is made to begin at an agreed instant."""
+
+    PIPE = "pipe"
+    """It keeps the protocol of ``NETBENCH_ARM`` and waits, ready, in its own process."""
+    EXECUTED = "executed"
+    """It can't wait: a waiting child executes it at the instant, so its start-up comes after."""
+
+
+class OutputFormat(Enum):
+    """In which form a driver says what it did."""
+
+    REPORT = "report"
+    """A JSON report in the file that ``NETBENCH_REPORT`` names."""
+    STDIO = "stdio"
+    """Lines of ``TRACE=stdio`` on standard output."""
+
+
+class End(Enum):
+    """An end that a driver's row may expect."""
+
+    EXIT_0 = "exit 0"
+    SIGTERM = "SIGTERM"
+
+
+class Transport(Enum):
+    """In which of the kernel's socket tables a server is seen to listen."""
+
+    TCP = "tcp"
+    UDP = "udp"
+    ANY = "any"
+
+
+class OptionKind(Enum):
+    """The type of an option's value."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    TEXT = "text"
+
+
+_TYPES: Mapping[OptionKind, type] = {OptionKind.BOOLEAN: bool, OptionKind.INTEGER: int, OptionKind.TEXT: str}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """One option of a driver.
+
+    ``on``: arguments for a value that is set, with ``{value}`` in it; for booleans those for true. ``off``: those for
+    false. A row with ``configures`` ignores both: its options travel in the scenario's own ``configuration`` map.
+    ``choices``: the values that a text may have, any if empty. ``least``: of an integer.
+    """
+
+    kind: OptionKind
+    meaning: str = ""
+    on: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    least: int = 0
+
+    def problem(self, value: object) -> str | None:
+        """What is wrong with a value, or None."""
+        if type(value) is not _TYPES[self.kind]:
+            return f"expected {self.kind.value}, got {value!r}"
+        if self.choices and value not in self.choices:
+            return f"unknown value {value!r}: {nearest(str(value), self.choices)}"
+        if isinstance(value, int) and not isinstance(value, bool) and value < self.least:
+            return f"expected at least {self.least}, got {value}"
+        return None
+
+    def arguments(self, value: OptionValue) -> tuple[str, ...]:
+        """The command-line arguments that set the option."""
+        if value is False:
+            return self.off
+        return tuple(one.replace("{value}", str(value)) for one in self.on)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How one role is run: arguments and additional environment, with the placeholders of ``PLACEHOLDERS``."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+PLACEHOLDERS = ("ip", "port", "scenario", "python", "package")
+"""What may stand in braces in a command: address to bind, port, scenario file, this interpreter, our package."""
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+_BOTH: Mapping[Role, tuple[End, ...]] = MappingProxyType(
+    {
+        Role.SERVER: (End.SIGTERM, End.EXIT_0),
+        Role.CLIENT: (End.EXIT_0,),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A row of the table of drivers.
+
+    ``ends``: the ends that are expected of each role. ``options`` as users name them. ``configures``: options are
+    written into the scenario's ``configuration`` map and not given as arguments. ``install``: the line that brings the
+    driver. ``paths``: folders that are looked into before PATH and ``~/.cargo/bin``. ``secure``: it needs certificates.
+    ``family``: the name under which the analysis of a scenario lists this driver's faults. ``features``: what it can do
+    of what a scenario may need, None if it doesn't say (it then exits with 127 itself). ``multiplexes``: it carries
+    several streams over one connection only when told to (``MULTIPLEX``). ``dumps_stacks``: SIGUSR1 makes it write
+    where it stands to standard error. ``library``: the library inside whose version is shown. ``timeout_s``: its own
+    limit to a round.
+    """
+
+    name: str
+    commands: Mapping[Role, Command]
+    level: Level = Level.NETBENCH
+    arming: Arming = Arming.EXECUTED
+    output: OutputFormat = OutputFormat.STDIO
+    ends: Mapping[Role, tuple[End, ...]] = field(default_factory=lambda: _BOTH)
+    transport: Transport = Transport.ANY
+    options: Mapping[str, OptionSpec] = field(default_factory=lambda: MappingProxyType({}))
+    configures: bool = False
+    install: str = ""
+    paths: tuple[str, ...] = ()
+    secure: bool = False
+    family: str = ""
+    features: frozenset[str] | None = None
+    multiplexes: bool = False
+    dumps_stacks: bool = False
+    library: str = ""
+    timeout_s: float | None = None
+
+    def unsupported(self, analysis: Analysis, role: Role) -> str | None:
+        """Why it can't do this scenario on that side, or None."""
+        if role not in self.commands:
+            return f"{self.name} has no command for a {role.value}"
+        from pytest_netbench.drivers.support import unsupported
+
+        return unsupported(self, analysis)
+
+    def check(self, analysis: Analysis, role: Role, options: Mapping[str, object]) -> None:
+        """Whether it can do this scenario on that side with these options.
+
+        :raises Unsupported: if it can't; says why.
+        :raises UsageError: if an option isn't one of its own, or has a wrong value.
+        """
+        self.check_options(options)
+        if (reason := self.unsupported(analysis, role)) is not None:
+            raise Unsupported(f"driver {self.name} as {role.value}: {reason}")
+
+    def check_options(self, options: Mapping[str, object]) -> dict[str, OptionValue]:
+        """The options, known to be of the right types.
+
+        :raises UsageError: names the option and the nearest known one, or what was expected.
+        """
+        checked: dict[str, OptionValue] = {}
+        for name, value in options.items():
+            if name not in self.options:
+                raise UsageError(f"driver {self.name} has no option {name!r}: {nearest(name, self.options)}")
+            if (problem := self.options[name].problem(value)) is not None:
+                raise UsageError(f"driver {self.name}, option {name!r}: {problem}")
+            assert isinstance(value, (bool, int, str))
+            checked[name] = value
+        return checked
+
+    def locate(self) -> Mapping[Role, Path]:
+        """The executable of each role on this machine.
+
+        :raises DriverMissing: says what was looked for and where; the last line installs it.
+        """
+        return {role: self.executable(role) for role in self.commands}
+
+    def executable(self, role: Role) -> Path:
+        """The executable of one role on this machine.
+
+        :raises DriverMissing: as for ``locate``.
+        """
+        wanted = self.commands[role].argv[0]
+        if wanted == "{python}":
+            return Path(sys.executable)
+        found = _find(wanted, self.paths)
+        if found is not None:
+            return found
+        where = ", ".join([*self.paths, "PATH", "~/.cargo/bin"]) if os.sep not in wanted else "that place"
+        missing = f"driver {self.name}: no executable {wanted} in {where}"
+        raise DriverMissing(f"{missing}\n{self.install}" if self.install else missing)
+
+    def version(self) -> str:
+        """What is inside, as people want to see it beside a figure; "version unknown" where nothing tells.
+
+        :raises DriverMissing: if it isn't on this machine.
+        """
+        from pytest_netbench.drivers.version import version_of
+
+        return version_of(self)
+
+
+def _find(wanted: str, paths: Sequence[str]) -> Path | None:
+    if os.sep in wanted:
+        candidates = [Path(wanted).expanduser()]
+    else:
+        folders = [*paths, *os.environ.get("PATH", os.defpath).split(os.pathsep), "~/.cargo/bin"]
+        candidates = [Path(folder).expanduser() / wanted for folder in folders if folder]
+    return next((one for one in candidates if one.is_file() and os.access(one, os.X_OK)), None)
+
+
+def unknown_placeholders(command: Command) -> list[str]:
+    """What stands in braces in a command that nobody fills."""
+    texts = (*command.argv, *command.env.values())
+    return [name for text in texts for name in _PLACEHOLDER.findall(text) if name not in PLACEHOLDERS]
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Put values in the place of placeholders; unknown ones stay as they are."""
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def to_json(driver: Driver) -> dict[str, Any]:
+    """The row as it travels to a host."""
+    return {
+        "name": driver.name,
+        "level": driver.level.value,
+        "commands": {
+            role.value: {"argv": list(command.argv), "env": dict(command.env)}
+            for role, command in driver.commands.items()
+        },
+        "arming": driver.arming.value,
+        "output": driver.output.value,
+        "ends": {role.value: [end.value for end in ends] for role, ends in driver.ends.items()},
+        "transport": driver.transport.value,
+        "options": {name: _spec_to_json(spec) for name, spec in driver.options.items()},
+        "configures": driver.configures,
+        "install": driver.install,
+        "paths": list(driver.paths),
+        "secure": driver.secure,
+        "family": driver.family,
+        "features": None if driver.features is None else sorted(driver.features),
+        "multiplexes": driver.multiplexes,
+        "dumps_stacks": driver.dumps_stacks,
+        "library": driver.library,
+        "timeout_s": driver.timeout_s,
+    }
+
+
+def _spec_to_json(spec: OptionSpec) -> dict[str, Any]:
+    return {
+        "kind": spec.kind.value,
+        "meaning": spec.meaning,
+        "on": list(spec.on),
+        "off": list(spec.off),
+        "choices": list(spec.choices),
+        "least": spec.least,
+    }
+
+
+def from_json(row: Mapping[str, Any]) -> Driver:
+    """The row from what travelled; the inverse of ``to_json``."""
+    return Driver(
+        name=row["name"],
+        level=Level(row["level"]),
+        commands={
+            Role(role): Command(tuple(command["argv"]), dict(command["env"]))
+            for role, command in row["commands"].items()
+        },
+        arming=Arming(row["arming"]),
+        output=OutputFormat(row["output"]),
+        ends={Role(role): tuple(End(end) for end in ends) for role, ends in row["ends"].items()},
+        transport=Transport(row["transport"]),
+        options={name: _spec_from_json(spec) for name, spec in row["options"].items()},
+        configures=row["configures"],
+        install=row["install"],
+        paths=tuple(row["paths"]),
+        secure=row["secure"],
+        family=row["family"],
+        features=None if row["features"] is None else frozenset(row["features"]),
+        multiplexes=row["multiplexes"],
+        dumps_stacks=row["dumps_stacks"],
+        library=row["library"],
+        timeout_s=row["timeout_s"],
+    )
+
+
+def _spec_from_json(spec: Mapping[str, Any]) -> OptionSpec:
+    return OptionSpec(
+        kind=OptionKind(spec["kind"]),
+        meaning=spec["meaning"],
+        on=tuple(spec["on"]),
+        off=tuple(spec["off"]),
+        choices=tuple(spec["choices"]),
+        least=spec["least"],
+    )

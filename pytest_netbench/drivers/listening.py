@@ -1,0 +1,158 @@
+"""Does a driver listen? Read from the kernel's socket tables, never by connecting: that would be a connection too many.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import sys
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_netbench.drivers import proc
+from pytest_netbench.drivers.driver import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_TABLES = {
+    Transport.TCP: ("tcp", "tcp6"),
+    Transport.UDP: ("udp", "udp6"),
+    Transport.ANY: ("tcp", "tcp6", "udp", "udp6"),
+}
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class State(Enum):
+    """The states that matter here, with the kernel's numbers; a bound UDP socket shows ``CLOSE``."""
+
+    ESTABLISHED = 1
+    CLOSE = 7
+    CLOSE_WAIT = 8
+    LISTEN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a table: local address and port, state, bytes that wait to be read, the socket's inode."""
+
+    address: IPAddress
+    port: int
+    state: int
+    unread: int
+    inode: int
+
+
+class PortTaken(Exception):
+    """Another process has the port already; the text says which."""
+
+
+def parse(text: str) -> Iterator[Entry]:
+    """The entries of one of ``/proc/net/{tcp,tcp6,udp,udp6}``."""
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        address, _, port = fields[1].partition(":")
+        unread = fields[4].partition(":")[2]
+        yield Entry(_address(address), int(port, 16), int(fields[3], 16), int(unread, 16), int(fields[9]))
+
+
+def _address(text: str) -> IPAddress:
+    """An address as the kernel prints it: 32-bit words in the machine's own order."""
+    words = [int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8)]
+    return ipaddress.ip_address(b"".join(words))
+
+
+def entries(transport: Transport) -> list[Entry]:
+    """All sockets of a transport in this process's network namespace."""
+    found: list[Entry] = []
+    for name in _TABLES[transport]:
+        try:
+            found += parse(Path("/proc/net", name).read_text())
+        except FileNotFoundError:  # a kernel without IPv6
+            continue
+    return found
+
+
+def at(address: str, port: int, known: Iterable[Entry]) -> list[Entry]:
+    """The sockets to which something sent to this address and port would go, as listener or UDP receiver."""
+    wanted = _plain(ipaddress.ip_address(address))
+    return [
+        one
+        for one in known
+        if one.port == port
+        and one.state in (State.LISTEN.value, State.CLOSE.value)
+        and (_plain(one.address) == wanted or one.address.is_unspecified or wanted.is_unspecified)
+    ]
+
+
+def _plain(address: IPAddress) -> IPAddress:
+    """An IPv4 address that is dressed as IPv6, undressed."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def check_free(address: str, port: int, transport: Transport) -> None:
+    """Whether a driver may listen there.
+
+    :raises PortTaken: if another process does already.
+    """
+    taken = at(address, port, entries(transport))
+    if taken:
+        raise PortTaken(f"port {port} at {address} is taken by {_owner(taken[0].inode)}")
+
+
+def _owner(inode: int) -> str:
+    for pid in proc.processes():
+        if inode in proc.sockets(pid):
+            return f"{proc.name(pid)} (process {pid})"
+    return "another process"
+
+
+def free_port(address: str, transport: Transport) -> int:
+    """A port that nobody has at this address; for ``ANY``, for both transports."""
+    kinds = {Transport.TCP: (socket.SOCK_STREAM,), Transport.UDP: (socket.SOCK_DGRAM,)}.get(
+        transport, (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    )
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for _ in range(64):
+        with socket.socket(family, kinds[0]) as first:
+            first.bind((address, 0))
+            port: int = first.getsockname()[1]
+            try:
+                for kind in kinds[1:]:
+                    with socket.socket(family, kind) as second:
+                        second.bind((address, port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"no port at {address} is free for both TCP and UDP")
+
+
+async def until_listening(address: str, port: int, transport: Transport, tree: Callable[[], Iterable[int]]) -> None:
+    """Return when a process of the driver's tree listens; ``tree`` says which these are at each look.
+
+    :raises PortTaken: if another process does.
+    """
+    pause = 0.001
+    while True:
+        found = at(address, port, entries(transport))
+        if found:
+            own = {inode for pid in tree() for inode in proc.sockets(pid)}
+            if any(one.inode in own for one in found):
+                return
+            if all(one.inode for one in found):
+                raise PortTaken(f"port {port} at {address} is taken by {_owner(found[0].inode)}")
+        await asyncio.sleep(pause)
+        pause = min(1.5 * pause, 0.02)
+
+
+def busy(port: int, known: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The TCP connections of a listener's port that its process hasn't closed yet."""
+    open_states = (State.ESTABLISHED.value, State.CLOSE_WAIT.value)
+    return tuple(one for one in known if one.port == port and one.state in open_states and one.inode)

@@ -1,0 +1,63 @@
+"""Which drivers are there? Built in, the real ones, the configuration's, other plugins', as one table.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_netbench.drivers import builtin_row, s2n
+from pytest_netbench.drivers.driver import Driver, from_json, to_json
+from pytest_netbench.drivers.own import own, path_only
+from pytest_netbench.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KNOWN: Mapping[str, Driver] = {**builtin_row.ROWS, **s2n.ROWS}
+"""The rows that are always there, installed or not."""
+
+
+def table(
+    config_rows: Mapping[str, object] | None = None, hook_rows: Mapping[str, object] | None = None
+) -> Mapping[str, Driver]:
+    """All rows by name: ``config_rows`` are the sections ``[drivers.NAME]``, ``hook_rows`` what plugins add.
+
+    A section for a driver that has its row already may only say where it is (``path``).
+
+    :raises UsageError: if a row is malformed; names its table, the key, and what was expected or is known.
+    """
+    rows = dict(KNOWN)
+    for name, row in (hook_rows or {}).items():
+        if name in KNOWN:
+            raise UsageError(f"a plugin offers a driver {name!r}, but that is the name of one that is always there")
+        rows[name] = replace(row, name=name) if isinstance(row, Driver) else own(name, row)
+    for name, section in (config_rows or {}).items():
+        if name in rows:
+            rows[name] = replace(rows[name], paths=(*path_only(name, section), *rows[name].paths))
+        else:
+            rows[name] = own(name, section)
+    return rows
+
+
+def find(rows: Mapping[str, Driver], name: str) -> Driver:
+    """The row of that name.
+
+    :raises UsageError: if there is none; names the nearest.
+    """
+    if name not in rows:
+        raise UsageError(f"unknown driver {name!r}: {nearest(name, rows)}")
+    return rows[name]
+
+
+def dump(rows: Mapping[str, Driver]) -> str:
+    """The table as text, for a worker."""
+    return json.dumps({name: to_json(row) for name, row in rows.items()})
+
+
+def load(text: str) -> Mapping[str, Driver]:
+    """The table from text; the inverse of ``dump``."""
+    return {name: from_json(row) for name, row in json.loads(text).items()}

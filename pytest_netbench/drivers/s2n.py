@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 """Of all four crates. With ``--locked`` only: with newer dependencies they don't compile."""
 
-_COMMON: Mapping[str, OptionSpec] = {
+_COMMON: dict[str, OptionSpec] = {
     "multithreaded": OptionSpec(
         OptionKind.BOOLEAN,
         "run on one thread a core (false: on one)",
@@ -34,7 +34,7 @@ _COMMON: Mapping[str, OptionSpec] = {
         off=("--multithreaded=false",),
     ),
 }
-_STREAM: Mapping[str, OptionSpec] = {
+_STREAM: dict[str, OptionSpec] = {
     "tcp.nodelay": OptionSpec(
         OptionKind.BOOLEAN, "send small segments at once (false: Nagle's algorithm)", off=("--nagle",)
     ),
@@ -43,7 +43,7 @@ _STREAM: Mapping[str, OptionSpec] = {
         "carry streams in frames (default: where the scenario has more than one stream a connection)",
     ),
 }
-_BUFFERED: Mapping[str, OptionSpec] = {
+_BUFFERED: dict[str, OptionSpec] = {
     "rx_buffer": OptionSpec(
         OptionKind.INTEGER, "bytes of the read buffer in user space", on=("--rx-buffer", "{value}B"), least=1
     ),
@@ -51,7 +51,7 @@ _BUFFERED: Mapping[str, OptionSpec] = {
         OptionKind.INTEGER, "bytes of the write buffer in user space", on=("--tx-buffer", "{value}B"), least=1
     ),
 }
-_QUIC: Mapping[str, OptionSpec] = {
+_QUIC: dict[str, OptionSpec] = {
     "quic.max_mtu": OptionSpec(
         OptionKind.INTEGER, "bytes of the largest packet", on=("--max-mtu", "{value}"), least=1228
     ),

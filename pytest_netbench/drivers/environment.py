@@ -1,0 +1,88 @@
+"""With which arguments and environment is a driver run for a job? Pure.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_netbench.drivers.driver import Driver, OptionValue, fill
+from pytest_netbench.roles import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_netbench.drivers.job import Job
+
+_PACKAGE = Path(__file__).parents[1]
+_CONTRACT = ("SCENARIO", "TRACE", "PORT", "IP", "LOCAL_IP", "MULTIPLEX", "MULTITHREADED", "MAX_MTU", "DISABLE_GSO")
+_FAMILIES = ("SERVER_", "CLIENT_", "ROUTER_", "NETBENCH_")
+"""What the environment says to a driver: none of it may come from whoever started the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A command line, complete, and the whole environment."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+def endpoint(address: str, port: int) -> str:
+    """``HOST:PORT``, an IPv6 address in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def invocation(
+    driver: Driver,
+    job: Job,
+    *,
+    options: Mapping[str, OptionValue],
+    executable: Path,
+    scenario: Path,
+    report: Path,
+    port: int,
+    multiplex: bool,
+    inherited: Mapping[str, str],
+) -> Invocation:
+    """What is executed for a job. ``inherited``: the environment of the worker."""
+    command = driver.commands[job.role]
+    values = {
+        "ip": job.bind,
+        "port": str(port),
+        "scenario": str(scenario),
+        "python": sys.executable,
+        "package": str(_PACKAGE),
+    }
+    env = {name: value for name, value in inherited.items() if not _belongs_to_contract(name)}
+    env |= {"SCENARIO": str(scenario), "NETBENCH_REPORT": str(report), "TRACE": "stdio"}
+    if job.role is Role.SERVER:
+        env |= {"SERVER_ID": str(job.index), "IP": job.bind, "PORT": str(port)}
+    else:
+        env |= {"CLIENT_ID": str(job.index), "LOCAL_IP": job.bind}
+        env |= {f"SERVER_{index}": peer for index, peer in enumerate(job.peers)}
+    if multiplex:
+        env["MULTIPLEX"] = "true"
+    env |= {name: fill(text, values) for name, text in command.env.items()}
+    arguments = [fill(text, values) for text in command.argv[1:]]
+    if not driver.configures:
+        arguments += [one for name, value in options.items() for one in driver.options[name].arguments(value)]
+    return Invocation((str(executable), *arguments), env)
+
+
+def _belongs_to_contract(name: str) -> bool:
+    return name in _CONTRACT or name.startswith(_FAMILIES)
+
+
+def configured(scenario: bytes, role: Role, index: int, options: Mapping[str, OptionValue]) -> bytes:
+    """A scenario file with options in the ``configuration`` of one endpoint, all as texts as the format has it."""
+    document = json.loads(scenario)
+    one = document[f"{role.value}s"][index]
+    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}
+    one["configuration"] = {**one.get("configuration", {}), **texts}
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

@@ -66,6 +66,7 @@ class Process:
         self._popen = popen
         self._mark = mark
         self._rss_at_fork = rss_at_fork
+        self._orphaned: set[int] = set()
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[Exit] = self._loop.create_future()
         self._descriptor = os.pidfd_open(popen.pid)
@@ -197,11 +198,17 @@ class Process:
     def _orphans(self) -> list[int]:
         """Children of the worker that were this driver's, and all below them; the deepest first."""
         top = [pid for pid in proc.children(os.getpid()) if pid not in _RUNNING and self._is_ours(pid)]
-        return [one for pid in top for one in (*reversed(proc.descendants(pid)), pid)]
+        found = [one for pid in top for one in (*reversed(proc.descendants(pid)), pid)]
+        self._orphaned.update(found)
+        return found
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether a child of the worker descends from this driver; a dead one shows no environment, but its session."""
-        return proc.session(pid) == self.pid or f"{MARK}={self._mark}".encode() in proc.environment(pid)
+        """Whether a child of the worker descends from this driver; a dead one no longer shows its environment."""
+        return (
+            pid in self._orphaned
+            or proc.session(pid) == self.pid
+            or f"{MARK}={self._mark}".encode() in proc.environment(pid)
+        )
 
 
 _RUNNING: dict[int, Process] = {}

@@ -1,7 +1,7 @@
 """Which version of which library is inside a driver? Read from the executable itself.
 
 Rust's compiler leaves the folders of the crates in the texts of panics (``.../s2n-quic-1.31.0/src/...``): what is found
-there is what was linked. A C library inside says its version in its own text.
+there is what was linked. OpenSSL, linked statically, has its version as a text by itself.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
 
 _CRATE = re.compile(rb"registry/src/[^/\0]{1,100}/([a-z0-9_-]{1,60}?)-(\d+\.\d+\.\d+[a-z0-9.+-]*)/")
-_TEXTS = {"openssl": re.compile(rb"OpenSSL (\d+\.\d+\.\d+[a-z]*) ")}
+_OPENSSL = re.compile(rb"\0([1-9]\.\d{1,2}\.\d{1,2}[a-z]?)\0")
 
-_CRATES = {"s2n-tls": ("s2n-tls", "s2n-tls-sys")}
-"""Other crates that carry the same version, should a library's own name not occur."""
+_ELSE = {"s2n-tls": ("s2n-tls-sys",), "openssl": ("rust-openssl",)}
+"""What is shown instead where the library itself doesn't tell."""
 
 
 def version_of(driver: Driver) -> str:
@@ -43,9 +43,9 @@ def describe(executable: Path, library: str = "") -> str:
     """What an executable says of itself: ``LIBRARY VERSION``, or the beginning of its SHA-256."""
     stat = executable.stat()
     inside, fingerprint = _read(executable, stat.st_mtime_ns, stat.st_size)
-    names = [name for name in (library, *_CRATES.get(library, ())) if name in inside]
-    if names:
-        return f"{library} {inside[names[0]]}"
+    for name in (library, *_ELSE.get(library, ())):
+        if name in inside:
+            return f"{name} {inside[name]}"
     return f"{executable.name}, version unknown, sha256 {fingerprint[:12]}"
 
 
@@ -53,7 +53,9 @@ def describe(executable: Path, library: str = "") -> str:
 def _read(executable: Path, _mtime: int, _size: int) -> tuple[dict[str, str], str]:
     content = executable.read_bytes()
     inside = {name.decode(): version.decode() for name, version in _CRATE.findall(content)}
-    for name, pattern in _TEXTS.items():
-        if (match := pattern.search(content)) is not None:
-            inside[name] = match[1].decode()
+    if (crate := inside.pop("openssl", None)) is not None:  # this is the version of Rust's binding
+        inside["rust-openssl"] = crate
+        texts = {text.decode() for text in _OPENSSL.findall(content)}
+        if len(texts) == 1:
+            inside["openssl"] = texts.pop()
     return inside, hashlib.sha256(content).hexdigest()

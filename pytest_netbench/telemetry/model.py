@@ -6,11 +6,14 @@ that they were moved to the coordinator's. This file runs on hosts: standard lib
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from pytest_netbench.roles import Role
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_netbench.roles import Role
 
 
 class CpuScope(Enum):

@@ -1,0 +1,65 @@
+"""Is only installed what is missing?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_netbench.drivers import install
+
+
+def test_what_cargo_has_is_read_from_its_record(tmp_path: Path) -> None:
+    """Names with versions; a record that is absent or broken says nothing."""
+    assert install.installed(tmp_path) == frozenset()
+    record = {"installs": {"s2n-netbench-driver-tcp 0.1.0 (registry+https://example)": {"bins": []}}}
+    (tmp_path / ".crates2.json").write_text(json.dumps(record))
+    assert install.installed(tmp_path) == {"s2n-netbench-driver-tcp@0.1.0"}
+    (tmp_path / ".crates2.json").write_text("{")
+    assert install.installed(tmp_path) == frozenset()
+
+
+def test_all_drivers_share_one_target_folder(tmp_path: Path) -> None:
+    """As set, else in the user's cache."""
+    assert install.target_folder({"CARGO_TARGET_DIR": "/x"}) == Path("/x")
+    assert install.target_folder({"XDG_CACHE_HOME": str(tmp_path)}) == tmp_path / "netbench" / "cargo-target"
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("HOME", "PATH", "CARGO_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    return tmp_path
+
+
+def test_the_commands_are_printed(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """TCP alone, or all four, each with its version and locked."""
+    assert install.main(["--print"]) == 0
+    assert capsys.readouterr().out == "cargo install --locked s2n-netbench-driver-tcp@0.1.0\n"
+    assert install.main(["--print", "--all"]) == 0
+    assert capsys.readouterr().out.count("--locked") == 4
+
+
+def test_without_cargo_it_says_how_to_get_it(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No traceback, a status, and the one command."""
+    assert install.main([]) == 1
+    assert "rustup" in capsys.readouterr().err
+
+
+def test_a_driver_of_the_right_version_is_left_alone(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said to be there, cargo isn't run."""
+    record = {"installs": {"s2n-netbench-driver-tcp 0.1.0 (x)": {}}}
+    (bare / ".crates2.json").write_text(json.dumps(record))
+    for role in ("server", "client"):
+        (bare / f"s2n-netbench-driver-{role}-tcp").touch(mode=0o755)
+    assert install.main([]) == 0
+    assert "is there" in capsys.readouterr().out
+
+
+def test_cargos_failure_is_ours(bare: Path) -> None:
+    """Its exit status is handed on."""
+    cargo = bare / "cargo"
+    cargo.write_text("#!/bin/sh\nexit 101\n")
+    cargo.chmod(0o755)
+    assert install.main([]) == 101

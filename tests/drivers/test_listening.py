@@ -1,0 +1,95 @@
+"""Is it read from the kernel's tables whether a driver listens, and whose a port is?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from ipaddress import ip_address
+
+import pytest
+
+from pytest_netbench.drivers.driver import Transport
+from pytest_netbench.drivers.listening import (
+    PortTaken,
+    State,
+    at,
+    busy,
+    check_free,
+    entries,
+    free_port,
+    parse,
+    until_listening,
+)
+
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0901007F:1539 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000 100 0 0 10 0
+   1: 0901007F:1539 0100007F:D431 08 00000000:0000A410 00:00000000 00000000     0        0 4712 1 0000 20 4 30 10 -1
+"""
+TCP6 = """\
+  sl  local_address                         remote_address                        st tx_queue rx_queue
+   0: 00000000000000000000000000000000:1539 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0 0 0 99 1
+   1: 0000000000000000FFFF00000901007F:1539 0000000000000000FFFF00000100007F:0001 01 00000000:00000000 00:0 0 0 0 98 1
+"""
+
+
+def test_the_kernels_lines_are_read() -> None:
+    """Address, port, state, unread bytes and inode of IPv4 and IPv6 sockets."""
+    listener, connection = parse(TCP)
+    assert (listener.address, listener.port) == (ip_address("127.0.1.9"), 5433)
+    assert (listener.state, listener.inode) == (State.LISTEN.value, 4711)
+    assert (connection.state, connection.unread) == (State.CLOSE_WAIT.value, 0xA410)
+    wildcard, mapped = parse(TCP6)
+    assert wildcard.address == ip_address("::")
+    assert mapped.address == ip_address("::ffff:127.0.1.9")
+
+
+@pytest.mark.parametrize(("address", "found"), [("127.0.1.9", 2), ("127.0.0.1", 1), ("0.0.0.0", 2), ("::", 2)])
+def test_a_wildcard_is_at_every_address(address: str, found: int) -> None:
+    """A listener counts where something sent there would reach it."""
+    known = [*parse(TCP), *parse(TCP6)]
+    assert len(at(address, 5433, known)) == found
+    assert at(address, 5434, known) == []
+
+
+def test_connections_that_are_not_closed_here_are_busy() -> None:
+    """A listener isn't, and connections of other ports aren't."""
+    assert [one.inode for one in busy(5433, [*parse(TCP), *parse(TCP6)])] == [4712, 98]
+    assert busy(1, parse(TCP)) == ()
+
+
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.UDP])
+async def test_a_listening_driver_is_seen(transport: Transport) -> None:
+    """Found as soon as a process of its tree listens, without a connection to it."""
+    kind = socket.SOCK_STREAM if transport is Transport.TCP else socket.SOCK_DGRAM
+    port = free_port("127.0.0.1", transport)
+    looking = asyncio.ensure_future(until_listening("127.0.0.1", port, transport, lambda: [os.getpid()]))
+    with socket.socket(socket.AF_INET, kind) as sock:
+        await asyncio.sleep(0)
+        assert not looking.done()
+        sock.bind(("127.0.0.1", port))
+        if transport is Transport.TCP:
+            sock.listen()
+        await asyncio.wait_for(looking, 30)
+
+
+async def test_somebody_else_is_not_the_driver() -> None:
+    """A listener outside of the driver's tree is told, with its name."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        with pytest.raises(PortTaken, match=rf"port {port} at 127.0.0.1 is taken by .*process {os.getpid()}"):
+            check_free("127.0.0.1", port, Transport.TCP)
+        with pytest.raises(PortTaken):
+            await until_listening("127.0.0.1", port, Transport.TCP, list)
+
+
+def test_a_free_port_is_free_for_both() -> None:
+    """Where the transport isn't known, neither table has the port."""
+    port = free_port("127.0.0.1", Transport.ANY)
+    assert at("127.0.0.1", port, entries(Transport.ANY)) == []
+
+
+def test_ipv6_has_free_ports() -> None:
+    """An address decides the family."""
+    assert free_port("::1", Transport.TCP) > 0

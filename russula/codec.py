@@ -1,0 +1,89 @@
+"""How do messages become bytes, and bytes messages? A length, JSON, and after a chunk its raw bytes."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import replace
+
+from russula.errors import LocalProtocolError, RemoteProtocolError
+from russula.messages import Chunk, Message, from_json, to_json
+
+MAX_CONTROL = 1 << 20
+"""Bytes of one message's JSON."""
+MAX_CHUNK = 1 << 18
+"""Raw bytes of one chunk: small enough that a control message behind it doesn't wait long."""
+
+_LENGTH = struct.Struct(">I")
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of a message.
+
+    :raises LocalProtocolError: if it is larger than the other side will take.
+    """
+    body = json.dumps(to_json(message), separators=(",", ":"), allow_nan=False).encode()
+    if len(body) > MAX_CONTROL:
+        raise LocalProtocolError(f"a message of {len(body)} bytes; at most {MAX_CONTROL} may be sent")
+    return _LENGTH.pack(len(body)) + body + (message.data if isinstance(message, Chunk) else b"")
+
+
+class Decoder:
+    """Takes bytes as they come, gives whole messages. Its memory is bounded by one message and one read."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._chunk: Chunk | None = None
+
+    @property
+    def between_messages(self) -> bool:
+        """Whether an end of the stream would cut nothing off."""
+        return not self._buffer and self._chunk is None
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take bytes; the messages that are whole now.
+
+        :raises RemoteProtocolError: for what isn't a message of ours, before more of it is read.
+        """
+        self._buffer += data
+        found: list[Message] = []
+        while (message := self._next()) is not None:
+            found.append(message)
+        return found
+
+    def _next(self) -> Message | None:
+        if self._chunk is not None:
+            return self._raw(self._chunk)
+        if len(self._buffer) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer)
+        if length > MAX_CONTROL:
+            raise RemoteProtocolError(f"a message of {length} bytes announced; at most {MAX_CONTROL} are taken")
+        end = _LENGTH.size + length
+        if len(self._buffer) < end:
+            return None
+        message = _parse(bytes(self._buffer[_LENGTH.size : end]))
+        del self._buffer[:end]
+        if isinstance(message, Chunk):
+            if message.size > MAX_CHUNK:
+                raise RemoteProtocolError(f"a chunk of {message.size} bytes announced; at most {MAX_CHUNK} are taken")
+            self._chunk = message
+            return self._raw(message)
+        return message
+
+    def _raw(self, chunk: Chunk) -> Chunk | None:
+        if len(self._buffer) < chunk.size:
+            return None
+        data = bytes(self._buffer[: chunk.size])
+        del self._buffer[: chunk.size]
+        self._chunk = None
+        return replace(chunk, data=data)
+
+
+def _parse(body: bytes) -> Message:
+    try:
+        return from_json(json.loads(body))
+    except RecursionError as error:
+        raise RemoteProtocolError("a message nested too deep") from error
+    except ValueError as error:
+        raise RemoteProtocolError(f"a message that isn't JSON: {error}") from error

@@ -1,0 +1,78 @@
+"""What can be seen of a coordination? Frozen snapshots and changes; and each protocol's picture, from its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from russula.messages import JSON
+from russula.protocol import Command, Peer, Protocol, Role, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """One worker, as its coordinator knows it; instants in monotonic nanoseconds."""
+
+    state: Enum
+    since_ns: int
+    coordinator_state: Enum
+    history: tuple[Enum, ...]
+    said: Mapping[Enum, Mapping[str, JSON]]
+    bytes_sent: int
+    bytes_received: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All workers of a coordinator, by name."""
+
+    protocol: str
+    workers: Mapping[str, WorkerView]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A worker entered a state."""
+
+    worker: str
+    state: Enum
+
+
+def label(trigger: Trigger) -> str:
+    """A trigger in a picture."""
+    match trigger:
+        case Peer(state):
+            return f"peer {state.name}"
+        case Command(name):
+            return name
+        case _:
+            return "finished"
+
+
+def mermaid(protocol: Protocol) -> str:
+    """Both sides as one mermaid state diagram each."""
+    sides = (("coordinator", protocol.coordinator), ("worker", protocol.worker))
+    return "\n".join(line for name, role in sides for line in _mermaid(f"{protocol.name}, {name}", role)) + "\n"
+
+
+def _mermaid(title: str, role: Role[Enum]) -> list[str]:
+    lines = ["---", f"title: {title}", "---", "stateDiagram-v2", f"    [*] --> {role.initial.name}"]
+    for state, row in role.table.items():
+        lines += [f"    {state.name} --> {target.name}: {label(trigger)}" for trigger, target in row.items()]
+        if not row:
+            lines.append(f"    {state.name} --> [*]")
+    return lines
+
+
+def text(protocol: Protocol) -> str:
+    """Both tables in columns: state, trigger, next state; an acting state has a star."""
+    lines = []
+    for name, role in (("coordinator", protocol.coordinator), ("worker", protocol.worker)):
+        lines.append(f"{protocol.name} {name}")
+        for state, row in role.table.items():
+            star = "*" if state in role.acts else " "
+            rows = [(label(trigger), target.name) for trigger, target in row.items()] or [("", "(end)")]
+            lines += [f"  {state.name + star:12} {trigger:16} {target}" for trigger, target in rows]
+    return "\n".join(lines) + "\n"

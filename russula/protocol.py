@@ -1,0 +1,74 @@
+"""What is a protocol? Two tables, one a role, from state and trigger to the next state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other side entered this state."""
+
+    state: Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The user asked for this."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The action of the current state ended well."""
+
+
+Trigger: TypeAlias = Peer | Command | Finished
+S = TypeVar("S", bound=Enum)
+C = TypeVar("C", bound=Enum)
+W = TypeVar("W", bound=Enum)
+Table: TypeAlias = Mapping[S, Mapping[Trigger, S]]
+
+
+@dataclass(frozen=True)
+class Role(Generic[S]):
+    """One side.
+
+    ``table``: its first row is the initial state, an empty row an end. ``failed``: entered from any state but the ends.
+    ``acts``: states with an action, which runs while the state lasts; one without a row for ``Finished`` only watches.
+    ``orders``: states whose announcement carries the coordinator's order, preceded by its files. ``instants``: states
+    whose announcement carries the agreed start.
+    """
+
+    states: type[S]
+    table: Table[S]
+    failed: S
+    acts: frozenset[S] = frozenset()
+    orders: frozenset[S] = frozenset()
+    instants: frozenset[S] = frozenset()
+
+    @property
+    def initial(self) -> S:
+        """Where it begins."""
+        return next(iter(self.table))
+
+    def is_end(self, state: S) -> bool:
+        """Whether nothing follows."""
+        return state is self.failed or not self.table[state]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Both sides of a conversation, under a name and a version."""
+
+    name: str
+    version: int
+    coordinator: Role[Any]
+    worker: Role[Any]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.version))

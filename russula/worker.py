@@ -1,0 +1,304 @@
+"""What does a worker do? It listens, follows a protocol with whoever drives it, and acts in acting states."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
+
+from russula.bulk import Receiver, is_plain, pieces
+from russula.errors import ActionFailed, ProtocolError, RemoteProtocolError
+from russula.link import Link, check, hello
+from russula.machine import Machine
+from russula.messages import JSON, Chunk, Entered, Failed, Fetch, Fetched, File, Hello, Message
+from russula.protocol import Finished, Protocol
+from russula.transport import Stream, listen
+
+FIRST_MESSAGE = 10.0
+"""Seconds that whoever connects may take to say hello."""
+QUEUE = 16
+"""Messages read ahead; beyond it the stream's backpressure holds the sender."""
+
+INSTANT = "instant_ns"
+"""Key of the agreed start in the data of a coordinator's announcement."""
+
+
+@dataclass
+class Conversation:
+    """What a worker's actions may use; one a conversation.
+
+    ``run``, ``worker``: names given by the coordinator. ``order``: the data that came with its order. ``inbox``: its
+    files. ``outbox``: files put here are sent when it asks. ``instant_ns``: the agreed start, on this machine's
+    monotonic clock.
+    """
+
+    run: str
+    worker: str
+    inbox: Path
+    outbox: Path
+    order: Mapping[str, JSON] = field(default_factory=lambda: MappingProxyType({}))
+    instant_ns: int | None = None
+
+
+Action: TypeAlias = Callable[[], Awaitable[Mapping[str, JSON] | None]]
+"""Started when its state is entered, cancelled when that is left by another way; what it returns goes with the next
+announcement. Its error is the worker's failure: :class:`ActionFailed` with its reason, any other as ``error``."""
+
+Service: TypeAlias = Callable[[Conversation], AbstractAsyncContextManager[Mapping[Enum, Action]]]
+"""Entered when a conversation begins, left however it ends."""
+
+Log: TypeAlias = Callable[[str], None]
+
+
+def to_stderr(line: str) -> None:
+    """Log to standard error, one line an event."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  this is the log
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    state: Enum
+    data: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    error: BaseException
+
+
+class _Lost(Exception):
+    """The connection ended before the conversation."""
+
+
+_Event: TypeAlias = Message | _Done | _Fault
+
+
+class _Talk:
+    """One conversation from the worker's side. All events pass one queue, so nothing happens twice or at once."""
+
+    def __init__(self, link: Link, protocol: Protocol, conversation: Conversation, log: Log) -> None:
+        self._link, self._protocol, self._log = link, protocol, log
+        self._talk = conversation
+        self._machine = Machine(protocol.worker, protocol.coordinator)
+        self._states = {state.name: state for state in protocol.coordinator.states}
+        self._receiver = Receiver(conversation.inbox)
+        self._events: asyncio.Queue[_Event] = asyncio.Queue(QUEUE)
+        self._actions: Mapping[Enum, Action] = {}
+        self._action: asyncio.Task[None] | None = None
+        self._seq = 0
+
+    async def run(self, actions: Mapping[Enum, Action], more: asyncio.Queue[_Event]) -> None:
+        """Follow the protocol to its end."""
+        self._actions, self._events = actions, more
+        try:
+            await self._announce(self._machine.state, {})
+            while not self._machine.ended or self._machine.state is self._protocol.worker.failed:
+                await self._handle(await self._events.get())
+        finally:
+            await self._cancel()
+            self._receiver.close()
+
+    async def _handle(self, event: _Event) -> None:
+        match event:
+            case Entered():
+                await self._heard(event)
+            case File() | Chunk():
+                self._receiver.take(event)
+            case Fetch():
+                await self._send_outbox()
+            case _Done(state, data):
+                if state is self._machine.state:
+                    await self._go(self._machine.fire(Finished()), data)
+            case _Fault(error):
+                if isinstance(error, _Lost | ProtocolError | OSError):
+                    raise error
+                await self._fail(error)
+            case _:
+                raise RemoteProtocolError(f"{type(event).__name__} isn't for a worker")
+
+    async def _heard(self, said: Entered) -> None:
+        state = self._states.get(said.state)
+        if state is None:
+            raise RemoteProtocolError(
+                f"the coordinator announced {said.state[:50]!r}, which {self._protocol.name} doesn't have"
+            )
+        if state in self._protocol.coordinator.orders:
+            self._talk.order = MappingProxyType(dict(said.data))
+        if state in self._protocol.coordinator.instants:
+            instant, now = said.data.get(INSTANT), time.monotonic_ns()
+            if not isinstance(instant, int):
+                raise RemoteProtocolError(f"{said.state} without an instant")
+            if instant <= now:
+                await self._fail(ActionFailed("late", f"the instant came {(now - instant) / 1e6:.1f} ms after itself"))
+                return
+            self._talk.instant_ns = instant
+        await self._go(self._machine.heard(state), {})
+
+    async def _go(self, entered: Iterable[Enum], data: Mapping[str, JSON]) -> None:
+        for state in entered:
+            await self._cancel()
+            await self._announce(state, data)
+            if state in self._actions:
+                self._action = asyncio.create_task(self._act(state), name=f"{self._talk.worker} {state.name}")
+            data = {}
+
+    async def _act(self, state: Enum) -> None:
+        try:
+            event: _Event = _Done(state, await self._actions[state]() or {})
+        except Exception as error:  # noqa: BLE001  whatever an action does wrong is the worker's failure
+            event = _Fault(error)
+        await self._events.put(event)
+
+    async def _cancel(self) -> None:
+        action, self._action = self._action, None
+        if action is not None and not action.done():
+            action.cancel()
+            with suppress(asyncio.CancelledError):
+                await action
+
+    async def _announce(self, state: Enum, data: Mapping[str, JSON]) -> None:
+        self._log(f"{self._talk.run} {self._talk.worker} {self._protocol.name} {state.name}")
+        await self._link.send(Entered(self._next(), state.name, data))
+
+    async def _fail(self, error: BaseException) -> None:
+        if not self._machine.fail():
+            return
+        await self._cancel()
+        said = error if isinstance(error, ActionFailed) else ActionFailed("error", f"{type(error).__name__}: {error}")
+        self._log(f"{self._talk.run} {self._talk.worker} {self._protocol.name} FAILED {said.reason}: {said.detail}")
+        await self._link.send(Failed(self._next(), said.reason, said.detail, said.tail))
+
+    async def _send_outbox(self) -> None:
+        files = [path for path in sorted(self._talk.outbox.iterdir()) if path.is_file() and is_plain(path.name)]
+        for path in files:
+            for piece in pieces(path.name, path):
+                await self._link.send(piece)
+        await self._link.send(Fetched(len(files)))
+
+    def _next(self) -> int:
+        self._seq += 1
+        return self._seq - 1
+
+
+async def _read(events: asyncio.Queue[_Event], messages: AsyncIterator[Message]) -> None:
+    try:
+        async for message in messages:
+            await events.put(message)
+        await events.put(_Fault(_Lost()))
+    except (ProtocolError, OSError) as error:
+        await events.put(_Fault(error))
+
+
+async def converse(stream: Stream, services: Mapping[Protocol, Service], directory: Path, log: Log = to_stderr) -> None:
+    """Have one conversation with whoever connected; a peer that breaks the rules gets one log line and is let go."""
+    link = Link(stream)
+    who = "somebody"
+    messages = link.messages()
+    try:
+        async with asyncio.timeout(FIRST_MESSAGE):
+            first = await anext(messages, None)
+        if first is None:
+            return
+        protocol = _wanted(first, services)
+        said = check(first, hello(protocol, "", ""))
+        who = f"{said.run} {said.worker}"
+        await link.send(hello(protocol, said.run, said.worker))
+        place = Path(tempfile.mkdtemp(prefix="talk-", dir=directory))
+        try:
+            await _serve(
+                link, protocol, services[protocol], Conversation(said.run, said.worker, *_boxes(place)), log, messages
+            )
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    except ProtocolError as error:
+        log(f"{who} refused: {error}")
+    except (_Lost, OSError) as error:
+        log(f"{who} lost: {error}")
+    except TimeoutError:
+        log(f"{who} refused: no hello within {FIRST_MESSAGE:g} s")
+    finally:
+        await messages.aclose()
+        await link.aclose()
+
+
+def _boxes(place: Path) -> tuple[Path, Path]:
+    boxes = place / "inbox", place / "outbox"
+    for box in boxes:
+        box.mkdir()
+    return boxes
+
+
+def _wanted(first: Message, services: Mapping[Protocol, Service]) -> Protocol:
+    name = first.protocol if isinstance(first, Hello) else None
+    found = next((one for one in services if one.name == name), None)
+    if found is None:
+        raise RemoteProtocolError(
+            f"protocol {str(name)[:50]!r} isn't served here: {', '.join(one.name for one in services)}"
+        )
+    return found
+
+
+async def _serve(
+    link: Link,
+    protocol: Protocol,
+    service: Service,
+    conversation: Conversation,
+    log: Log,
+    messages: AsyncIterator[Message],
+) -> None:
+    events: asyncio.Queue[_Event] = asyncio.Queue(QUEUE)
+    async with AsyncExitStack() as stack:
+        actions = await stack.enter_async_context(service(conversation))
+        reader = asyncio.create_task(_read(events, messages))
+        try:
+            await _Talk(link, protocol, conversation, log).run(actions, events)
+        finally:
+            reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await reader
+
+
+async def serve(
+    address: str,
+    services: Mapping[Protocol, Service],
+    *,
+    directory: Path,
+    log: Log = to_stderr,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve conversations until cancelled; then end those that go on.
+
+    :raises AddressError: if the address can't be used.
+    """
+    talks: set[asyncio.Task[None]] = set()
+
+    async def handle(stream: Stream) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.add(task)
+        try:
+            await converse(stream, services, directory, log)
+        except asyncio.CancelledError:
+            pass  # the worker ends: what the conversation opened is closed, and nobody waits for this task's word
+        finally:
+            talks.discard(task)
+
+    async with listen(address, handle) as here:
+        if ready is not None:
+            ready(here)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            for talk in talks:
+                talk.cancel()
+            if talks:
+                await asyncio.wait(talks)

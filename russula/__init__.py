@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from russula.coordinator import Coordinator
+    from russula.errors import (
+        ActionFailed,
+        AddressError,
+        DeadlineExceeded,
+        LocalProtocolError,
+        ProtocolError,
+        RemoteProtocolError,
+        RussulaError,
+        WorkerFailed,
+        WorkerLost,
+    )
+    from russula.introspect import Change, Snapshot, WorkerView
+    from russula.member import Target
+    from russula.protocol import Command, Finished, Peer, Protocol, Role
+    from russula.worker import Action, Conversation, Service, serve
 
 _HOMES = {
     "coordinator": ("Coordinator",),
-    "member": ("Target",),
     "errors": (
         "ActionFailed",
         "AddressError",
@@ -19,14 +37,44 @@ _HOMES = {
         "WorkerLost",
     ),
     "introspect": ("Change", "Snapshot", "WorkerView"),
+    "member": ("Target",),
     "protocol": ("Command", "Finished", "Peer", "Protocol", "Role"),
     "worker": ("Action", "Conversation", "Service", "serve"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = sorted(_HOME)
+
+__all__ = [
+    "Action",
+    "ActionFailed",
+    "AddressError",
+    "Change",
+    "Command",
+    "Conversation",
+    "Coordinator",
+    "DeadlineExceeded",
+    "Finished",
+    "LocalProtocolError",
+    "Peer",
+    "Protocol",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "Role",
+    "RussulaError",
+    "Service",
+    "Snapshot",
+    "Target",
+    "WorkerFailed",
+    "WorkerLost",
+    "WorkerView",
+    "serve",
+]
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -56,12 +56,7 @@ announcement. Its error is the worker's failure: :class:`ActionFailed` with its 
 Service: TypeAlias = Callable[[Conversation], AbstractAsyncContextManager[Mapping[Enum, Action]]]
 """Entered when a conversation begins, left however it ends."""
 
-Log: TypeAlias = Callable[[str], None]
-
-
-def to_stderr(line: str) -> None:
-    """Log to standard error, one line an event."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201  this is the log
+LOG = logging.getLogger("russula.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +80,7 @@ _Event: TypeAlias = Message | _Done | _Fault
 class _Talk:
     """One conversation from the worker's side. All events pass one queue, so nothing happens twice or at once."""
 
-    def __init__(self, link: Link, protocol: Protocol, conversation: Conversation, log: Log) -> None:
+    def __init__(self, link: Link, protocol: Protocol, conversation: Conversation, log: logging.Logger) -> None:
         self._link, self._protocol, self._log = link, protocol, log
         self._talk = conversation
         self._machine = Machine(protocol.worker, protocol.coordinator)
@@ -166,7 +161,7 @@ class _Talk:
                 await action
 
     async def _announce(self, state: Enum, data: Mapping[str, JSON]) -> None:
-        self._log(f"{self._talk.run} {self._talk.worker} {self._protocol.name} {state.name}")
+        self._log.info("%s %s %s %s", self._talk.run, self._talk.worker, self._protocol.name, state.name)
         await self._link.send(Entered(self._next(), state.name, data))
 
     async def _fail(self, error: BaseException) -> None:
@@ -174,7 +169,9 @@ class _Talk:
             return
         await self._cancel()
         said = error if isinstance(error, ActionFailed) else ActionFailed("error", f"{type(error).__name__}: {error}")
-        self._log(f"{self._talk.run} {self._talk.worker} {self._protocol.name} FAILED {said.reason}: {said.detail}")
+        self._log.warning(
+            "%s %s %s FAILED %s: %s", self._talk.run, self._talk.worker, self._protocol.name, said.reason, said.detail
+        )
         await self._link.send(Failed(self._next(), said.reason, said.detail, said.tail))
 
     async def _send_outbox(self) -> None:
@@ -198,7 +195,9 @@ async def _read(events: asyncio.Queue[_Event], messages: AsyncIterator[Message])
         await events.put(_Fault(error))
 
 
-async def converse(stream: Stream, services: Mapping[Protocol, Service], directory: Path, log: Log = to_stderr) -> None:
+async def converse(
+    stream: Stream, services: Mapping[Protocol, Service], directory: Path, log: logging.Logger = LOG
+) -> None:
     """Have one conversation with whoever connected; a peer that breaks the rules gets one log line and is let go."""
     link = Link(stream)
     who = "somebody"
@@ -220,11 +219,11 @@ async def converse(stream: Stream, services: Mapping[Protocol, Service], directo
         finally:
             shutil.rmtree(place, ignore_errors=True)
     except ProtocolError as error:
-        log(f"{who} refused: {error}")
+        log.warning("%s refused: %s", who, error)
     except (_Lost, OSError) as error:
-        log(f"{who} lost: {error}")
+        log.warning("%s lost: %s", who, error)
     except TimeoutError:
-        log(f"{who} refused: no hello within {FIRST_MESSAGE:g} s")
+        log.warning("%s refused: no hello within %g s", who, FIRST_MESSAGE)
     finally:
         await messages.aclose()
         await link.aclose()
@@ -252,7 +251,7 @@ async def _serve(
     protocol: Protocol,
     service: Service,
     conversation: Conversation,
-    log: Log,
+    log: logging.Logger,
     messages: AsyncIterator[Message],
 ) -> None:
     events: asyncio.Queue[_Event] = asyncio.Queue(QUEUE)
@@ -272,7 +271,7 @@ async def serve(
     services: Mapping[Protocol, Service],
     *,
     directory: Path,
-    log: Log = to_stderr,
+    log: logging.Logger = LOG,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve conversations until cancelled; then end those that go on.

@@ -1,1 +1,125 @@
 """What does a test author import? The public names; each is loaded when it is first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_netbench.bench import Netbench
+    from pytest_netbench.errors import (
+        DriverMissing,
+        HostError,
+        NetbenchError,
+        RunError,
+        ScenarioError,
+        TooFewSamples,
+        UnknownMetric,
+        Unsupported,
+        UsageError,
+    )
+    from pytest_netbench.gate import Gate
+    from pytest_netbench.hosts.model import Hosts, Link
+    from pytest_netbench.protocols import NetbenchClient, NetbenchServer
+    from pytest_netbench.result.result import Result
+    from pytest_netbench.scenario.builder import build
+    from pytest_netbench.scenario.catalog import (
+        connect,
+        download,
+        fan_in,
+        fan_out,
+        ping,
+        request_response,
+        upload,
+    )
+    from pytest_netbench.scenario.model import Scenario
+    from pytest_netbench.units import (
+        GB,
+        KB,
+        MB,
+        Gbit_per_s,
+        GiB,
+        Kbit_per_s,
+        KiB,
+        Mbit_per_s,
+        MiB,
+        ms,
+        s,
+        us,
+    )
+
+_HOMES = {
+    "bench": ("Netbench",),
+    "errors": (
+        "DriverMissing",
+        "HostError",
+        "NetbenchError",
+        "RunError",
+        "ScenarioError",
+        "TooFewSamples",
+        "UnknownMetric",
+        "Unsupported",
+        "UsageError",
+    ),
+    "gate": ("Gate",),
+    "hosts.model": ("Hosts", "Link"),
+    "protocols": ("NetbenchClient", "NetbenchServer"),
+    "result.result": ("Result",),
+    "scenario.builder": ("build",),
+    "scenario.catalog": ("connect", "download", "fan_in", "fan_out", "ping", "request_response", "upload"),
+    "scenario.model": ("Scenario",),
+    "units": ("GB", "KB", "MB", "Gbit_per_s", "GiB", "Kbit_per_s", "KiB", "Mbit_per_s", "MiB", "ms", "s", "us"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "GB",
+    "KB",
+    "MB",
+    "DriverMissing",
+    "Gate",
+    "Gbit_per_s",
+    "GiB",
+    "HostError",
+    "Hosts",
+    "Kbit_per_s",
+    "KiB",
+    "Link",
+    "Mbit_per_s",
+    "MiB",
+    "Netbench",
+    "NetbenchClient",
+    "NetbenchError",
+    "NetbenchServer",
+    "Result",
+    "RunError",
+    "Scenario",
+    "ScenarioError",
+    "TooFewSamples",
+    "UnknownMetric",
+    "Unsupported",
+    "UsageError",
+    "build",
+    "connect",
+    "download",
+    "fan_in",
+    "fan_out",
+    "ms",
+    "ping",
+    "request_response",
+    "s",
+    "upload",
+    "us",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,39 @@
+"""What do all the framework's own benchmarks say? Runs each script beside this one and prints one table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NOT_SCRIPTS = {"all.py", "figures.py"}
+
+
+def main() -> int:
+    """Run them one after another: two at once would measure each other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the same figures from fewer repeats")
+    quick = ["--quick"] if parser.parse_args().quick else []
+    failed = []
+    print(f"{'figure':44}{'value':>14} {'unit':6}{'n':>6}  {'reach':>10}  holds")
+    for script in sorted(path for path in HERE.glob("*.py") if path.name not in NOT_SCRIPTS):
+        done = subprocess.run(
+            [sys.executable, script, *quick, "--json", "-"], stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            failed.append(script.name)
+            continue
+        for name, one in json.loads(done.stdout)["figures"].items():
+            reach = "" if one.get("reach") is None else f"{one['reach']:g}"
+            holds = {True: "yes", False: f"NO: {one.get('why', '')}"}.get(one.get("holds"), "")
+            print(f"{name:44}{one['value']:14.6g} {one['unit']:6}{one['n']:6}  {reach:>10}  {holds}", flush=True)
+    for name in failed:
+        print(f"{name} ended badly")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

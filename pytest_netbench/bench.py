@@ -1,0 +1,193 @@
+"""What does the fixture `netbench` do for a test? It runs rounds of the test's scenario and keeps what came out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_netbench import run
+from pytest_netbench.errors import NetbenchError, UsageError
+from pytest_netbench.result.model import Round, TestRecord
+from pytest_netbench.result.result import Result
+from pytest_netbench.result.summary import summarise
+
+if TYPE_CHECKING:
+    from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.hosts.model import Fleet, Host
+    from pytest_netbench.hosts.provider import Provider
+    from pytest_netbench.marker import Spec
+    from pytest_netbench.scenario.model import Scenario
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one test is to run, all layers merged. Times in seconds; ``budget`` for all its rounds together."""
+
+    nodeid: str
+    spec: Spec
+    server_driver: Driver
+    client_driver: Driver
+    rounds: int
+    warmup: int
+    timeout: float | None
+    budget: float | None
+
+    @property
+    def label(self) -> str:
+        """The driver as shown: one name, or ``SERVER/CLIENT``."""
+        names = (self.server_driver.name, self.client_driver.name)
+        return names[0] if names[0] == names[1] else "/".join(names)
+
+    @property
+    def folder(self) -> str:
+        """The test's id as the name of a folder under ``runs/``."""
+        return re.sub(r"[^A-Za-z0-9_.\[\]=,-]+", "-", self.nodeid).strip("-.")[-150:]
+
+
+@dataclass
+class Netbench:
+    """Runs the rounds of one test; yielded by the fixture ``netbench``."""
+
+    plan: Plan
+    fleet: Fleet
+    provider: Provider
+    loop: asyncio.AbstractEventLoop
+    run_id: str
+    staging: Path
+    out: Path
+    turn: Callable[[], AbstractAsyncContextManager[None]]
+    scenario: Scenario | None = None
+    rounds: list[Round] = field(default_factory=list)
+    result: Result | None = None
+    _started: str = ""
+    _trial: run.Trial | None = None
+
+    def run(self, scenario: Scenario | None = None) -> Result:
+        """Run all rounds of the marker's scenario, or of this one, and return what came out.
+
+        :raises RunError: if a round could not be carried out; names host, state, and the driver's last words.
+        :raises UsageError: in an ``async def`` test, where ``await netbench.arun()`` is needed.
+        """
+        __tracebackhide__ = True
+        if self.loop.is_running():
+            raise UsageError("netbench.run() in an `async def` test: write `await netbench.arun()`")
+        return drive(self.loop, self.arun(scenario))
+
+    async def arun(self, scenario: Scenario | None = None) -> Result:
+        """As ``run()``, for ``async def`` tests."""
+        __tracebackhide__ = True
+        trial = self._prepare(scenario)
+        rounds: list[Round] = []
+        spent: list[float] = []
+        for number in range(-self.plan.warmup, self.plan.rounds):
+            if number > 0 and self.plan.budget is not None and sum(spent) * (1 + 1 / len(spent)) > self.plan.budget:
+                break
+            began = time.monotonic()
+            done = await self._round(trial, number)
+            if number >= 0:
+                spent.append(time.monotonic() - began)
+                rounds.append(done)
+        return self._result(rounds)
+
+    async def collect(self, servers: run.Servers, clients: run.Clients) -> Result:
+        """Read what one round left that the test drove by hand, and return what came out.
+
+        :raises RunError: if the clients haven't been run to their end.
+        """
+        stage = self.stage(self._prepare(None), len(self.rounds))
+        done = run.at(run.collect(stage, servers, clients, self._started), self._logs(stage))
+        self.rounds.append(done)
+        return self._result([done])
+
+    def by_hand(self) -> run.Stage:
+        """The place of the round that a test drives by its coordinators."""
+        self._started = self._started or run.now()
+        return self.stage(self._prepare(None), len(self.rounds))
+
+    def stage(self, trial: run.Trial, index: int) -> run.Stage:
+        """The place of one round: its folder is made, the scenario's file written."""
+        folder = self.staging / self.plan.folder
+        place = folder / (str(index) if index >= 0 else f"warmup{-index}")
+        place.mkdir(parents=True, exist_ok=True)
+        file = folder / "scenario.json"
+        if not file.exists():
+            trial.scenario.write(file)
+        return run.Stage(trial, self.fleet, self.run_id, index, place, file)
+
+    def record(self) -> TestRecord:
+        """What results.json says of this test; the outcome is filled in when pytest knows it."""
+        scenario = self.scenario or self.plan.spec.scenario
+        return TestRecord(
+            nodeid=self.plan.nodeid,
+            scenario_id=scenario.id if scenario else "",
+            scenario_name=str(scenario) if scenario else "",
+            driver=self.plan.label,
+            provider=self.provider.name,
+            hosts=tuple(described(host) for host in self.fleet.all),
+            outcome="",
+            rounds=tuple(self.rounds),
+            summary=summarise(self.rounds),
+            note=self.fleet.note,
+        )
+
+    def _prepare(self, scenario: Scenario | None) -> run.Trial:
+        wanted = scenario or self.plan.spec.scenario
+        if wanted is None:
+            raise UsageError("which scenario? Give one to netbench.run(), or scenario= in @pytest.mark.netbench(...)")
+        if self.scenario is not None and self.scenario != wanted:
+            raise UsageError(f"a test runs one scenario, this one has run {self.scenario}: parametrise it over both")
+        if self._trial is None:
+            plan = self.plan
+            plan.spec.check_fits(wanted)
+            self._trial = run.trial(wanted, plan.server_driver, plan.client_driver, plan.spec.options, plan.timeout)
+            self.scenario = wanted
+        return self._trial
+
+    async def _round(self, trial: run.Trial, number: int) -> Round:
+        index = len(self.rounds) if number >= 0 else number
+        stage = self.stage(trial, index)
+        started, began = run.now(), time.monotonic()
+        try:
+            async with self.turn():
+                done = await run.carry_out(stage)
+        except NetbenchError as error:
+            self.rounds.append(run.at(run.failed(stage, started, began, str(error)), self._logs(stage)))
+            for host in self.fleet.all:
+                await self.provider.salvage(host, stage.folder / host.name)
+            raise
+        done = run.at(done, self._logs(stage))
+        if number >= 0:
+            self.rounds.append(done)
+        return done
+
+    def _logs(self, stage: run.Stage) -> str:
+        return f"runs/{self.plan.folder}/{stage.folder.name}"
+
+    def _result(self, rounds: list[Round]) -> Result:
+        self.result = Result(tuple(rounds), self.plan.spec.gate, str(self.out))
+        return self.result
+
+
+def described(host: Host) -> dict[str, object]:
+    """A host as results.json has it."""
+    return {"name": host.name, "role": host.role.value, "address": host.data, **host.facts}
+
+
+def drive(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end on a loop that stands; when interrupted, its clean-up is awaited first."""
+    task = loop.create_task(coroutine)
+    try:
+        return loop.run_until_complete(task)
+    except BaseException:
+        if not task.done():
+            task.cancel()
+            loop.run_until_complete(asyncio.wait([task]))
+        raise

@@ -1,0 +1,62 @@
+"""What of ours hangs on pytest's objects? Typed stash keys, and how a session is made from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_netbench import options
+from pytest_netbench.session import Session, run_name
+
+if TYPE_CHECKING:
+    from pytest_netbench.bench import Netbench, Plan
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+BENCH: pytest.StashKey[Netbench] = pytest.StashKey()
+PLAN: pytest.StashKey[Plan] = pytest.StashKey()
+TIMEOUT: pytest.StashKey[Any] = pytest.StashKey()
+
+FIXTURES = frozenset({"netbench", "hosts", "server_coord", "client_coord", "netbench_provider"})
+"""The fixtures that make a test ours."""
+
+
+def is_ours(item: object) -> bool:
+    """Whether a collected item asks for one of our fixtures, directly or through its own."""
+    return not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def session_of(config: pytest.Config) -> Session:
+    """The session of this configuration, made when it is first asked for."""
+    if SESSION not in config.stash:
+        given: Mapping[str, Any] = getattr(config, "workerinput", {})
+        config.stash[SESSION] = Session(
+            read=lambda: options.settings(start=config.rootpath, command_line=options.given(config.option)),
+            run=given.get("netbench_run") or run_name(),
+            worker=given.get("workerid", ""),
+            added_drivers=lambda: _merged(config.hook.pytest_netbench_drivers(config=config)),
+            added_providers=lambda: _merged(config.hook.pytest_netbench_providers(config=config)),
+        )
+    return config.stash[SESSION]
+
+
+def _merged(tables: list[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: row for table in tables for name, row in table.items()}
+
+
+class TimeoutClock:
+    """The clock of pytest-timeout for one test, which stands still while the test waits for its turn."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+
+    def stop(self) -> None:
+        """The test waits: its time doesn't count."""
+        if TIMEOUT in self._item.stash:
+            self._item.config.hook.pytest_timeout_cancel_timer(item=self._item)
+
+    def start(self) -> None:
+        """It goes on, with the whole of its time."""
+        if TIMEOUT in self._item.stash:
+            self._item.config.hook.pytest_timeout_set_timer(item=self._item, settings=self._item.stash[TIMEOUT])

@@ -1,0 +1,134 @@
+"""What does `netbench run FILE` do? It runs a scenario file without a test being written, and prints what came out."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_netbench import options
+from pytest_netbench.errors import DriverMissing, NetbenchError, Unsupported
+
+if TYPE_CHECKING:
+    from pytest_netbench.bench import Netbench, Plan
+    from pytest_netbench.scenario.model import Scenario
+    from pytest_netbench.session import Session
+
+INVALID = 1
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Offer the subcommand."""
+    parser = commands.add_parser("run", help="run a scenario file", description=__doc__)
+    parser.add_argument("file", metavar="FILE", type=Path, help="scenario, as the real netbench tools read it")
+    parser.add_argument("--server-driver", metavar="NAME", help="driver of the servers only")
+    parser.add_argument("--client-driver", metavar="NAME", help="driver of the clients only")
+    options.add_to(parser, prefix="", only=("provider", "driver", "rounds", "out", "config", "keep-hosts"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it with each driver named.
+
+    :returns: 1 if a round is invalid or could not be carried out, else 0.
+    :raises Unsupported: if a driver can't do the scenario.
+    :raises DriverMissing: if one isn't here.
+    """
+    from pytest_netbench.folder import Folder, Parcel, session_record, thinned
+    from pytest_netbench.report import terminal
+    from pytest_netbench.scenario.netbench_json import read
+    from pytest_netbench.session import Session
+
+    session = Session(lambda: options.settings(start=Path.cwd(), command_line=options.given(args)))
+    scenario = replace(read(args.file, limit=session.settings.scenario_limit), title=args.file.stem)
+    plans = [_plan(session, scenario, args, name) for name in session.settings.drivers.over(None)]
+    folder = Folder(session.settings.out)
+    folder.check()
+    try:
+        benches, error = asyncio.run(_rounds(session, scenario, plans))
+        parcels = [
+            Parcel(
+                replace(thinned(bench.record()), outcome="passed" if error is None else "failed"),
+                str(bench.staging / bench.plan.folder),
+                str(session.ledger.path) if session.ledger else "",
+            )
+            for bench in benches
+        ]
+        record = session_record(session, parcels)
+        folder.clear()
+        for parcel in parcels:
+            folder.take_logs(parcel)
+        folder.write(record, parcels)
+    finally:
+        session.close()
+    for line in terminal.lines(record, width=shutil.get_terminal_size().columns):
+        print(line)
+    print(f"report: {folder.path / 'report.html'}")
+    if error is not None:
+        print(f"netbench: {error}", file=sys.stderr)
+    return INVALID if error is not None or not all(one.valid for bench in benches for one in bench.rounds) else 0
+
+
+def _plan(session: Session, scenario: Scenario, args: argparse.Namespace, driver: str) -> Plan:
+    from pytest_netbench.bench import Plan
+    from pytest_netbench.marker import Spec
+    from pytest_netbench.run import trial
+
+    chosen = session.settings
+    server, client = (session.driver(name or driver) for name in (args.server_driver, args.client_driver))
+    for row in (server, client):
+        row.locate()
+    trial(scenario, server, client, {})
+    return Plan(
+        nodeid=f"{args.file.name}[{driver}]",
+        spec=Spec(scenario=scenario),
+        server_driver=server,
+        client_driver=client,
+        rounds=chosen.rounds.over(None),
+        warmup=chosen.warmup.over(None),
+        timeout=chosen.timeout.over(None),
+        budget=chosen.budget,
+    )
+
+
+class _NoClock:
+    """Nothing counts the time that a round waits for its turn."""
+
+    def stop(self) -> None:
+        """Nothing to hold."""
+
+    def start(self) -> None:
+        """Nothing to let go."""
+
+
+async def _rounds(
+    session: Session, scenario: Scenario, plans: list[Plan]
+) -> tuple[list[Netbench], NetbenchError | None]:
+    from pytest_netbench.bench import Netbench
+    from pytest_netbench.planning import provider, turn
+
+    benches: list[Netbench] = []
+    async with provider(session) as made:
+        for plan in plans:
+            async with made.fleet(plan.spec.need()) as fleet:
+                bench = Netbench(
+                    plan=plan,
+                    fleet=fleet,
+                    provider=made,
+                    loop=asyncio.get_running_loop(),
+                    run_id=session.name,
+                    staging=session.staging,
+                    out=session.settings.out,
+                    turn=lambda: turn(_NoClock()),
+                )
+                benches.append(bench)
+                try:
+                    await bench.arun(scenario)
+                except (Unsupported, DriverMissing):
+                    raise
+                except NetbenchError as error:
+                    return benches, error
+    return benches, None

@@ -1,0 +1,110 @@
+"""What stands in the result folder? Results, report, summary, ledger and logs of one session."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_netbench.result.model import SessionRecord
+
+if TYPE_CHECKING:
+    from pytest_netbench.result.model import TestRecord
+    from pytest_netbench.session import Session
+
+KEPT_SAMPLES = 512
+"""Order statistics of a round's trace that the report is drawn from; the figures themselves come from all samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One test's record, and where its logs (``staging``) and the ledger of its hosts stand meanwhile."""
+
+    record: TestRecord
+    staging: str = ""
+    ledger: str = ""
+
+
+def session_record(session: Session, parcels: Iterable[Parcel]) -> SessionRecord:
+    """The whole session as results.json has it."""
+    from pytest_netbench.result import environment
+
+    return SessionRecord(
+        id=session.run,
+        started=session.started,
+        provider=session.settings.provider,
+        versions=environment.versions(),
+        environment=environment.environment(),
+        tests=tuple(one.record for one in parcels),
+    )
+
+
+def thinned(record: TestRecord) -> TestRecord:
+    """The record with at most ``KEPT_SAMPLES`` evenly spaced order statistics of each round's traces."""
+    return replace(
+        record,
+        rounds=tuple(
+            replace(one, samples={name: _order_statistics(values) for name, values in one.samples.items()})
+            for one in record.rounds
+        ),
+    )
+
+
+def _order_statistics(values: tuple[float, ...]) -> tuple[float, ...]:
+    if len(values) <= KEPT_SAMPLES:
+        return values
+    ordered, last = sorted(values), KEPT_SAMPLES - 1
+    return tuple(ordered[index * (len(ordered) - 1) // last] for index in range(KEPT_SAMPLES))
+
+
+class Folder:
+    """The result folder: what of ours stands in it is replaced, nothing else is touched."""
+
+    OURS = ("results.json", "report.html", "summary.md", "ledger.jsonl", "runs")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check(self) -> None:
+        """Find out before anything is started whether results can be written.
+
+        :raises NetbenchError: names the folder and what the system said.
+        """
+        from pytest_netbench.result.store import write_whole
+
+        probe = self.path / ".netbench-probe"
+        write_whole(probe, b"")
+        probe.unlink()
+
+    def clear(self) -> None:
+        """Remove an earlier run's files of our names."""
+        for name in self.OURS:
+            place = self.path / name
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
+
+    def take_logs(self, parcel: Parcel) -> None:
+        """Move the logs of one test in."""
+        source = Path(parcel.staging) if parcel.staging else None
+        if source is not None and source.is_dir():
+            (self.path / "runs").mkdir(parents=True, exist_ok=True)
+            shutil.move(source, self.path / "runs" / source.name)
+
+    def write(self, record: SessionRecord, parcels: Iterable[Parcel]) -> None:
+        """Write everything that is made from the records.
+
+        :raises NetbenchError: if the disk is full or the folder can't be written to.
+        """
+        from pytest_netbench.report import html, markdown
+        from pytest_netbench.result import store
+
+        store.write(record, self.path / "results.json")
+        html.write(record, self.path / "report.html")
+        markdown.write(record, self.path / "summary.md")
+        ledgers = dict.fromkeys(Path(one.ledger) for one in parcels if one.ledger)
+        lines = b"".join(path.read_bytes() for path in ledgers if path.is_file())
+        store.write_whole(self.path / "ledger.jsonl", lines)

@@ -1,0 +1,185 @@
+"""What does a test ask for? The marker ``@pytest.mark.netbench(...)`` as one frozen, checked value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pytest_netbench.errors import UsageError, nearest
+from pytest_netbench.hosts.model import Hosts, Link, Need
+from pytest_netbench.options import seconds
+from pytest_netbench.roles import Role
+
+if TYPE_CHECKING:
+    from pytest_netbench.gate import Gate
+    from pytest_netbench.scenario.model import Scenario
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The arguments of the marker, checked; None where it is silent.
+
+    ``provider``, ``hosts``, ``link``, ``mtu``, ``server_driver`` and ``client_driver`` are requirements, which options
+    can't change; ``drivers``, ``rounds``, ``warmup``, ``timeout`` and ``budget`` are defaults, which options replace.
+    """
+
+    scenario: Scenario | None = None
+    drivers: tuple[str, ...] | None = None
+    server_driver: str | None = None
+    client_driver: str | None = None
+    options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    hosts: Mapping[Role, Hosts] = field(default_factory=lambda: MappingProxyType({}))
+    servers: int | None = None
+    clients: int | None = None
+    provider: str | None = None
+    link: Link | None = None
+    mtu: int | None = None
+    rounds: int | None = None
+    warmup: int | None = None
+    timeout: float | None = None
+    budget: float | None = None
+    seed: int | None = None
+    gate: Mapping[str, Gate] = field(default_factory=lambda: _NOTHING)
+
+    def need(self) -> Need:
+        """The hosts that the test needs.
+
+        :raises UsageError: if neither the marker's scenario nor ``servers=`` and ``clients=`` tell how many.
+        """
+        counts = {
+            "servers": self.servers if self.servers is not None else self.scenario and len(self.scenario.servers),
+            "clients": self.clients if self.clients is not None else self.scenario and len(self.scenario.clients),
+        }
+        for name, count in counts.items():
+            if count is None:
+                raise UsageError(f"a test that makes its scenario itself needs {name}= in @pytest.mark.netbench(...)")
+        return Need(counts["servers"] or 0, counts["clients"] or 0, self.hosts, self.link, self.mtu)
+
+    def check_fits(self, scenario: Scenario) -> None:
+        """Refuse a scenario that needs more hosts than the marker asked for.
+
+        :raises UsageError: names the argument to raise.
+        """
+        need = self.need()
+        for name, have, wanted in (
+            ("servers", need.servers, len(scenario.servers)),
+            ("clients", need.clients, len(scenario.clients)),
+        ):
+            if wanted > have:
+                raise UsageError(
+                    f"scenario {scenario} needs {wanted} {name}, the marker gives {have}: set {name}={wanted}"
+                )
+
+    def pairs(self, drivers: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """The drivers of server and client for each parameter of the test, without repeats."""
+        pairs = ((self.server_driver or name, self.client_driver or name) for name in drivers)
+        return tuple(dict.fromkeys(pairs))
+
+
+def _is(kind: type | tuple[type, ...], words: str) -> Callable[[object], Any]:
+    def check(value: object) -> object:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"expected {words}, found {value!r}")
+        return value
+
+    return check
+
+
+def _at_least(least: int) -> Callable[[object], int]:
+    def check(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"expected a whole number of at least {least}, found {value!r}")
+        return value
+
+    return check
+
+
+def _scenario(value: object) -> object:
+    from pytest_netbench.scenario.model import Scenario
+
+    return _is(Scenario, "a scenario, as ping() or Scenario.read(path)")(value)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (list, tuple)) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f'expected a list of names, as ["tcp"], found {value!r}')
+    return names
+
+
+def _options(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError(f"expected a mapping of option names to values, found {value!r}")
+    return MappingProxyType(dict(value))
+
+
+def _kinds(value: object) -> Mapping[Role, Hosts]:
+    words = {role.value + "s": role for role in Role}
+    if not isinstance(value, Mapping) or not all(isinstance(one, Hosts) for one in value.values()):
+        raise ValueError(f'expected {{"servers": Hosts(...), "clients": Hosts(...)}}, found {value!r}')
+    for key in value:
+        if key not in words:
+            raise ValueError(f"unknown role {key!r}: {nearest(str(key), words)}")
+    return MappingProxyType({words[key]: one for key, one in value.items()})
+
+
+def _gates(value: object) -> Mapping[str, Gate]:
+    from pytest_netbench.gate import Gate
+    from pytest_netbench.result.catalogue import gateable
+
+    if not isinstance(value, Mapping) or not all(isinstance(one, Gate) for one in value.values()):
+        raise ValueError(f"expected a mapping of metric names to Gate(...), found {value!r}")
+    for name in value:
+        if (complaint := gateable(str(name))) is not None:
+            raise ValueError(complaint)
+    return MappingProxyType(dict(value))
+
+
+_CHECKS: Mapping[str, Callable[[object], Any]] = {
+    "scenario": _scenario,
+    "drivers": _names,
+    "server_driver": _is(str, "a driver's name"),
+    "client_driver": _is(str, "a driver's name"),
+    "options": _options,
+    "hosts": _kinds,
+    "servers": _at_least(0),
+    "clients": _at_least(1),
+    "provider": _is(str, "a provider's name"),
+    "link": _is(Link, "a Link(...)"),
+    "mtu": _at_least(68),
+    "rounds": _at_least(1),
+    "warmup": _at_least(0),
+    "timeout": seconds,
+    "budget": seconds,
+    "seed": _at_least(0),
+    "gate": _gates,
+}
+assert set(_CHECKS) == {one.name for one in fields(Spec)}
+
+
+def spec_of(marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> Spec:
+    """Merge the markers of a test, the closest first; an argument of a closer one wins.
+
+    :raises UsageError: for a positional, an unknown or a malformed argument; names it, and the nearest known name.
+    """
+    merged: dict[str, Any] = {}
+    for positional, named in marks:
+        if positional:
+            raise UsageError(f"@pytest.mark.netbench takes named arguments only, found {positional[0]!r}")
+        for name, value in named.items():
+            if name not in _CHECKS:
+                raise UsageError(
+                    f"@pytest.mark.netbench({name}=...): unknown argument {name!r}: {nearest(name, _CHECKS)}"
+                )
+            merged.setdefault(name, value)
+    checked: dict[str, Any] = {}
+    for name, value in merged.items():
+        try:
+            checked[name] = None if value is None else _CHECKS[name](value)
+        except ValueError as error:
+            raise UsageError(f"@pytest.mark.netbench({name}=...): {error}") from error
+    return Spec(**{name: value for name, value in checked.items() if value is not None})

@@ -1,0 +1,297 @@
+"""What did the user set, and where? One table of options; command line, environment and file become one frozen value.
+
+Order: command line > ``NETBENCH_*`` > marker > file > default. Each setting is therefore kept in two layers, with room
+for the marker between them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pytest_netbench.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import argparse
+
+    import pytest
+
+T = TypeVar("T")
+
+FILE = "netbench.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Layered(Generic[T]):
+    """A setting: what was forced (command line, environment), and what holds if the marker is silent too."""
+
+    forced: T | None
+    fallback: T
+
+    def over(self, marker: T | None) -> T:
+        """The value that holds for a test whose marker says this (None: nothing)."""
+        if self.forced is not None:
+            return self.forced
+        return self.fallback if marker is None else marker
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting: ``flag`` is its word on the command line, ``NETBENCH_FLAG`` in the environment, ``key`` in the file.
+
+    ``parse`` takes text, or what TOML gives, and raises ``ValueError`` with what was expected.
+    """
+
+    flag: str
+    key: str
+    parse: Callable[[object], Any]
+    default: Any
+    help: str
+    metavar: str | None = None
+    repeat: bool = False
+    command_line: bool = True
+
+    @property
+    def dest(self) -> str:
+        """Its name in pytest's namespace."""
+        return "netbench_" + self.flag.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return self.dest.upper()
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected a text, found {value!r}")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not parts:
+        raise ValueError(f"expected one name or several, found {value!r}")
+    return tuple(_text(part.strip() if isinstance(part, str) else part) for part in parts)
+
+
+def _count(least: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        try:
+            number = int(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else least - 1
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise ValueError(f"expected a whole number of at least {least}, found {value!r}")
+        return number
+
+    return parse
+
+
+def seconds(value: object) -> float:
+    """A duration in seconds from text with a unit (``8m``, ``500ms``) or from a number of seconds.
+
+    :raises ValueError: if it is neither, or isn't above zero.
+    """
+    from pytest_netbench.units import parse_time
+
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        found = float(value)
+    else:
+        found = parse_time(_text(value))
+    if not 0 < found < float("inf"):
+        raise ValueError(f"expected a time above zero, found {value!r}")
+    return found
+
+
+def _size(value: object) -> int:
+    from pytest_netbench.units import parse_bytes
+
+    return _count(1)(value) if isinstance(value, int) else parse_bytes(_text(value))
+
+
+def _flag(value: object) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    found = value if isinstance(value, bool) else words.get(str(value).lower())
+    if found is None:
+        raise ValueError(f"expected true or false, found {value!r}")
+    return found
+
+
+def _path(value: object) -> Path:
+    return Path(_text(str(value) if isinstance(value, Path) else value)).expanduser()
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("provider", "provider", _text, "local", "where hosts come from", "NAME"),
+    Option(
+        "driver",
+        "driver",
+        _texts,
+        ("tcp",),
+        "driver to run with, instead of the markers' (repeatable)",
+        "NAME",
+        repeat=True,
+    ),
+    Option("rounds", "rounds", _count(1), 3, "rounds of each test", "N"),
+    Option("warmup", "warmup", _count(0), 0, "rounds thrown away first", "N", command_line=False),
+    Option("timeout", "timeout", seconds, None, "longest time of one round", "TIME", command_line=False),
+    Option(
+        "budget",
+        "budget",
+        seconds,
+        None,
+        "time that all rounds together may take, shared out over the tests, as 8m",
+        "TIME",
+    ),
+    Option("out", "out", _path, Path("netbench-results"), "folder for results.json, report.html and logs", "DIR"),
+    Option(
+        "config", "", _path, None, f"configuration file (default: {FILE}, or [tool.netbench] in pyproject.toml)", "FILE"
+    ),
+    Option(
+        "keep-hosts", "keep_hosts", _flag, False, "leave the hosts running at the end; `netbench reap` removes them"
+    ),
+    Option(
+        "scenario-limit",
+        "scenario_limit",
+        _size,
+        64 << 20,
+        "largest scenario file that is read",
+        "BYTES",
+        command_line=False,
+    ),
+)
+
+_SECTIONS = ("drivers", "providers")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that was set for this session. Times in seconds, sizes in bytes."""
+
+    provider: str
+    provider_forced: bool
+    drivers: Layered[tuple[str, ...]]
+    rounds: Layered[int]
+    warmup: Layered[int]
+    timeout: Layered[float | None]
+    budget: float | None
+    out: Path
+    file: Path | None
+    keep_hosts: bool
+    scenario_limit: int
+    driver_rows: Mapping[str, Any]
+    providers: Mapping[str, Mapping[str, Any]]
+
+
+def find_file(start: Path) -> Path | None:
+    """The configuration file of a project: ``netbench.toml``, else a ``pyproject.toml`` with our table, upwards."""
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+        project = folder / "pyproject.toml"
+        if project.is_file():
+            return project if _load(project) else None
+    return None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Our table of a configuration file.
+
+    :raises UsageError: if the file can't be read or isn't TOML.
+    """
+    import tomli
+
+    try:
+        with path.open("rb") as file:
+            whole = tomli.load(file)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: isn't TOML: {error}") from error
+    if path.name == "pyproject.toml":
+        whole = whole.get("tool", {}).get("netbench", {})
+    return whole
+
+
+def settings(*, start: Path, command_line: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Merge the layers. ``command_line`` maps option flags to values, absent or None where not given.
+
+    :raises UsageError: for an unknown key or a bad value; names where it stands and what was expected.
+    """
+    named = command_line.get("config") or environment.get("NETBENCH_CONFIG")
+    path = Path(named) if named else find_file(start)
+    table = _load(path) if path else {}
+    known = [option.key for option in OPTIONS if option.key] + list(_SECTIONS)
+    for key in table:
+        if key not in known:
+            raise UsageError(f"{path}: unknown key {key!r}: {nearest(key, known)}")
+    sections = {name: table.get(name, {}) for name in _SECTIONS}
+    for name, section in sections.items():
+        if not isinstance(section, dict) or not all(isinstance(row, dict) for row in section.values()):
+            raise UsageError(
+                f"{path}: [{name}] must hold tables, as [{name}.NAME]; for a default use `{name[:-1]} = ...`"
+            )
+    layers = {option.flag: _layers(option, command_line, environment, table, path) for option in OPTIONS}
+    return Settings(
+        provider=layers["provider"].over(None),
+        provider_forced=layers["provider"].forced is not None,
+        drivers=layers["driver"],
+        rounds=layers["rounds"],
+        warmup=layers["warmup"],
+        timeout=layers["timeout"],
+        budget=layers["budget"].over(None),
+        out=layers["out"].over(None),
+        file=path,
+        keep_hosts=layers["keep-hosts"].over(None),
+        scenario_limit=layers["scenario-limit"].over(None),
+        driver_rows=sections["drivers"],
+        providers=sections["providers"],
+    )
+
+
+def _layers(
+    option: Option,
+    command_line: Mapping[str, Any],
+    environment: Mapping[str, str],
+    table: Mapping[str, Any],
+    path: Path | None,
+) -> Layered[Any]:
+    forced, fallback = None, option.default
+    if option.key in table:
+        fallback = _parsed(option, table[option.key], f"{path}: {option.key}")
+    if environment.get(option.variable):
+        forced = _parsed(option, environment[option.variable], option.variable)
+    given_here = command_line.get(option.flag)
+    if given_here is not None and given_here is not False:
+        forced = _parsed(option, given_here, f"--netbench-{option.flag}")
+    return Layered(forced, fallback)
+
+
+def _parsed(option: Option, value: object, where: str) -> Any:  # noqa: ANN401  the table's parsers differ in type
+    try:
+        return option.parse(value)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def add_to(group: pytest.OptionGroup | argparse.ArgumentParser, *, prefix: str, only: tuple[str, ...] = ()) -> None:
+    """Offer the options on a command line, pytest's (``--netbench-``) or our own (``--``)."""
+    add = group.addoption if hasattr(group, "addoption") else group.add_argument
+    for option in OPTIONS:
+        if not option.command_line or (only and option.flag not in only):
+            continue
+        keywords: dict[str, Any] = {"dest": option.dest, "default": None, "help": option.help}
+        if option.metavar is None:
+            keywords |= {"action": "store_true"}
+        else:
+            keywords |= {"metavar": option.metavar, "action": "append" if option.repeat else "store"}
+        add(f"--{prefix}{option.flag}", **keywords)
+
+
+def given(namespace: object) -> dict[str, Any]:
+    """What of the table was given on a command line: flag to value, None where it wasn't."""
+    return {option.flag: getattr(namespace, option.dest, None) for option in OPTIONS if option.command_line}

@@ -1,0 +1,151 @@
+"""What will a test run, and where? Settings, marker and parameter become a plan; provider and turn are taken."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import pytest
+
+from pytest_netbench.bench import Plan
+from pytest_netbench.errors import DriverMissing, Unsupported
+from pytest_netbench.hosts.ledger import Ledger
+from pytest_netbench.hosts.lock import machine_lock
+from pytest_netbench.hosts.provider import Provider, ProviderContext
+from pytest_netbench.marker import Spec, spec_of
+from pytest_netbench.roles import Role
+
+if TYPE_CHECKING:
+    from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.session import Session
+
+TURN_DEADLINE = 3600.0
+"""Seconds that a round may wait for other runs on this machine."""
+
+
+def spec(node: pytest.Item | pytest.Function) -> Spec:
+    """The test's marker.
+
+    :raises UsageError: names the argument, and the nearest known one.
+    """
+    return spec_of((mark.args, mark.kwargs) for mark in node.iter_markers("netbench"))
+
+
+def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
+    """The drivers with which a test runs, each pair one parameter of it.
+
+    :raises UsageError: for a driver that no row describes, a provider that nobody offers, hosts that nobody counted.
+    """
+    wanted.need()
+    session.provider_class(wanted.provider)
+    pairs = wanted.pairs(session.settings.drivers.over(wanted.drivers))
+    for pair in pairs:
+        for name in pair:
+            session.driver(name)
+    return pairs
+
+
+def label(pair: tuple[str, str]) -> str:
+    """A pair of drivers in a test's id."""
+    return pair[0] if pair[0] == pair[1] else "/".join(pair)
+
+
+def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
+    """Merge the layers for one test; skip it, with the reason, where it can't be done here."""
+    wanted, chosen = spec(item), session.settings
+    if wanted.provider is not None and wanted.provider != chosen.provider:
+        pytest.skip(f"needs hosts of {wanted.provider}: --netbench-provider {wanted.provider}")
+    if (refusal := session.provider_class().refuses(wanted.need())) is not None:
+        pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
+    server, client = (session.driver(name) for name in pair)
+    _skip_if_unable(wanted, server, client)
+    share = chosen.budget / session.tests if chosen.budget is not None else wanted.budget
+    return Plan(
+        nodeid=item.nodeid,
+        spec=wanted,
+        server_driver=server,
+        client_driver=client,
+        rounds=chosen.rounds.over(wanted.rounds),
+        warmup=chosen.warmup.over(wanted.warmup),
+        timeout=chosen.timeout.over(wanted.timeout),
+        budget=share,
+    )
+
+
+def _skip_if_unable(wanted: Spec, server: Driver, client: Driver) -> None:
+    from pytest_netbench.scenario.analysis import analyse
+
+    try:
+        for driver in (server, client):
+            driver.locate()
+        if wanted.scenario is not None:
+            analysis = analyse(wanted.scenario)
+            server.check(analysis, Role.SERVER, wanted.options)
+            client.check(analysis, Role.CLIENT, wanted.options)
+    except DriverMissing as error:
+        pytest.skip(str(error))
+    except Unsupported as error:
+        pytest.skip(f"unsupported: {error}")
+
+
+@asynccontextmanager
+async def provider(session: Session) -> AsyncIterator[Provider]:
+    """The session's provider, while it lives; SIGTERM ends the session as Ctrl-C does, so that it is closed."""
+    from pytest_netbench.drivers.registry import dump
+
+    with Ledger.open(session.name) as ledger, _terminated_as_interrupted():
+        session.ledger = ledger
+        context = ProviderContext(
+            run=session.name,
+            ledger=ledger,
+            drivers=dump(session.drivers),
+            settings=session.settings.providers.get(session.settings.provider, {}),
+            keep=session.settings.keep_hosts,
+        )
+        async with session.provider_class()(context) as made:
+            session.provider = made
+            yield made
+        session.provider = None
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class Clock(Protocol):
+    """A deadline that can be held while a test waits for its turn."""
+
+    def stop(self) -> None:
+        """Hold it."""
+
+    def start(self) -> None:
+        """Let it run again."""
+
+
+@asynccontextmanager
+async def turn(clock: Clock) -> AsyncIterator[None]:
+    """A round's turn on this machine; while others have theirs, the clock stands still."""
+    async with machine_lock(deadline=TURN_DEADLINE, on_wait=clock.stop, on_acquired=clock.start):
+        yield
+
+
+def refuse(error: Exception, nodeid: str) -> NoReturn:
+    """Report a mistake in a test's marker as that test's collection error, in one line."""
+    raise pytest.Collector.CollectError(f"{nodeid}: {error}") from None

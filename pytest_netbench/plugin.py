@@ -1,0 +1,148 @@
+"""Where does pytest meet netbench? Hooks only; what they call is loaded when a test needs it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_netbench import options
+from pytest_netbench.bridge import SESSION, TIMEOUT, is_ours, session_of
+from pytest_netbench.errors import NetbenchError, UsageError
+
+if TYPE_CHECKING:
+    from pytest_netbench.session import Session
+
+_MARKERS = (
+    "netbench(scenario=, drivers=, rounds=, ...): a network benchmark; README.md has all arguments",
+    "connect: how long it takes until a connection can be used",
+    "ping: how long small messages take there and back",
+    "request_response: how fast responses arrive",
+    "incast: many talk to one at once",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer ``--netbench-...``."""
+    options.add_to(parser.getgroup("netbench", "network benchmarks"), prefix="netbench-")
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let other plugins add providers, drivers and reports."""
+    from pytest_netbench import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register markers, fixtures and the recorder; refuse names on the command line that nothing has."""
+    from pytest_netbench import fixtures, recording
+
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+    config.pluginmanager.register(fixtures, "netbench-fixtures")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(recording.Recorder(config), "netbench-recorder")
+    if config.getoption("netbench_driver") or config.getoption("netbench_provider"):
+        _check_names(session_of(config))
+
+
+def _check_names(session: Session) -> None:
+    try:
+        session.provider_class()
+        for name in session.settings.drivers.over(None):
+            session.driver(name)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
+    """Give our async tests, and no others, the session's loop; pytest-asyncio's own wrapper then takes them."""
+    made = yield
+    for item in made if isinstance(made, list) else [made]:
+        if isinstance(item, pytest.Function) and is_ours(item) and inspect.iscoroutinefunction(item.obj):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+    return made
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make each pair of drivers one parameter of the test."""
+    if "netbench_driver" not in metafunc.fixturenames:
+        return
+    from pytest_netbench import planning
+
+    try:
+        pairs = planning.parameters(session_of(metafunc.config), planning.spec(metafunc.definition))
+    except NetbenchError as error:
+        planning.refuse(error, metafunc.definition.nodeid)
+    metafunc.parametrize("netbench_driver", pairs, ids=map(planning.label, pairs), indirect=True)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Count the benchmarks: the session's budget is shared out over them."""
+    ours = sum(map(is_ours, session.items))
+    if ours and not session.config.option.collectonly:
+        session_of(session.config).tests = ours
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hang what a benchmark came to on its last report, which travels to the controller under xdist."""
+    report = yield
+    if is_ours(item):
+        from pytest_netbench import recording
+
+        recording.attach(item, report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable(report: object) -> Generator[None, Any, Any]:
+    """Pack a record for the way from an xdist worker to the controller."""
+    record = vars(report).pop("netbench", None)
+    data = yield
+    if record is not None:
+        from pytest_netbench import recording
+
+        data["netbench"] = recording.pack(record)
+    return data
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_from_serializable(data: dict[str, Any]) -> Generator[None, Any, Any]:
+    """Unpack it there."""
+    packed = data.pop("netbench", None)
+    report = yield
+    if packed is not None:
+        from pytest_netbench import recording
+
+        report.netbench = recording.unpack(packed)
+    return report
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Let a failing comparison with a metric show its rounds, and where the logs are."""
+    metric = sys.modules.get("pytest_netbench.result.metric")
+    return None if metric is None else metric.compare_lines(op, left, right)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  a class of xdist's
+    """Tell an xdist worker of which run it is a part."""
+    node.workerinput["netbench_run"] = session_of(node.config).run
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> None:
+    """Remember a test's timeout, so that its clock can be stopped while it waits for its turn."""
+    item.stash[TIMEOUT] = settings
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove at once what is still held."""
+    if SESSION in config.stash:
+        config.stash[SESSION].close()

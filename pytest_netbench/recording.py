@@ -1,0 +1,165 @@
+"""How do records get from where tests ran into the result folder? Hung on reports, gathered by the controller."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_netbench.bridge import BENCH, is_ours, session_of
+from pytest_netbench.errors import NetbenchError
+from pytest_netbench.folder import Folder, Parcel, session_record, thinned
+
+if TYPE_CHECKING:
+    from pytest_netbench.result.model import SessionRecord, TestRecord
+
+_OUTCOME: pytest.StashKey[str] = pytest.StashKey()
+_REASON: pytest.StashKey[str] = pytest.StashKey()
+
+
+# --- where the test ran ------------------------------------------------------------------------
+
+
+def attach(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Note how each phase ended; after the last, hang the test's record on its report."""
+    if report.outcome != "passed" or report.when == "call":
+        word = "error" if report.failed and report.when != "call" else report.outcome
+        if hasattr(report, "wasxfail"):
+            word = "xpassed" if report.passed else "xfailed"
+        item.stash[_OUTCOME] = word
+        if report.skipped and isinstance(report.longrepr, tuple):
+            item.stash[_REASON] = str(report.longrepr[2]).removeprefix("Skipped: ")
+    if report.when == "teardown":
+        report.netbench = _parcel(item)  # type: ignore[attr-defined]
+
+
+def _parcel(item: pytest.Item) -> Parcel:
+    session = session_of(item.config)
+    bench = item.stash.get(BENCH, None)
+    record = bench.record() if bench is not None else _never_ran(item)
+    record = replace(
+        thinned(record), outcome=item.stash.get(_OUTCOME, "passed"), note=item.stash.get(_REASON, record.note)
+    )
+    staging = str(bench.staging / bench.plan.folder) if bench is not None else ""
+    return Parcel(record, staging, str(session.ledger.path) if session.ledger is not None else "")
+
+
+def _never_ran(item: pytest.Item) -> TestRecord:
+    from pytest_netbench import planning
+    from pytest_netbench.result.model import TestRecord
+
+    scenario = planning.spec(item).scenario
+    pair = item.callspec.params["netbench_driver"] if hasattr(item, "callspec") else ("", "")
+    return TestRecord(
+        nodeid=item.nodeid,
+        scenario_id=scenario.id if scenario else "",
+        scenario_name=str(scenario) if scenario else "",
+        driver=planning.label(pair),
+        provider=session_of(item.config).settings.provider,
+        hosts=(),
+        outcome="",
+        rounds=(),
+        summary={},
+    )
+
+
+def pack(parcel: Parcel) -> str:
+    """A parcel as text, for the way from an xdist worker to the controller."""
+    from pytest_netbench.result import store
+    from pytest_netbench.result.model import SessionRecord
+
+    return json.dumps(
+        {
+            "session": store.session_to_json(SessionRecord("", "", "", {}, {}, (parcel.record,))),
+            "samples": [{name: list(values) for name, values in one.samples.items()} for one in parcel.record.rounds],
+            "staging": parcel.staging,
+            "ledger": parcel.ledger,
+        }
+    )
+
+
+def unpack(text: str) -> Parcel:
+    """The parcel again."""
+    from pytest_netbench.result.store import from_json
+
+    whole = json.loads(text)
+    (record,) = from_json(whole["session"].encode(), name="a report of an xdist worker").tests
+    rounds = tuple(
+        replace(one, samples={name: tuple(values) for name, values in samples.items()})
+        for one, samples in zip(record.rounds, whole["samples"], strict=True)
+    )
+    return Parcel(replace(record, rounds=rounds), whole["staging"], whole["ledger"])
+
+
+# --- in the controller -------------------------------------------------------------------------
+
+
+class Recorder:
+    """Gathers the records of a session and writes the result folder at its end; silent where there are none."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._parcels: list[Parcel] = []
+        self._cleared = False
+        self._written: SessionRecord | None = None
+        self._error: NetbenchError | None = None
+
+    @property
+    def _folder(self) -> Folder:
+        return Folder(session_of(self._config).settings.out)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Where benchmarks will run: check that results can be written, before anything is started."""
+        if session.config.option.collectonly or not any(map(is_ours, session.items)):
+            return
+        try:
+            self._folder.check()
+        except NetbenchError as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a record, and its logs."""
+        parcel: Parcel | None = getattr(report, "netbench", None)
+        if parcel is None:
+            return
+        self._parcels.append(parcel)
+        try:
+            if not self._cleared:
+                self._folder.clear()
+                self._cleared = True
+            self._folder.take_logs(parcel)
+        except OSError as error:
+            self._error = NetbenchError(f"can't keep logs in {self._folder.path}: {error}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the folder; a session whose results are lost doesn't end well."""
+        if not self._parcels:
+            return
+        record = session_record(session_of(self._config), self._parcels)
+        try:
+            self._folder.write(record, self._parcels)
+            self._config.hook.pytest_netbench_report(config=self._config, session=record)
+        except NetbenchError as error:
+            self._error = error
+        self._written = record
+        if self._error is not None and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the table and the report's path; with ``-v`` each round, with ``-q`` only what went wrong."""
+        if self._error is not None:
+            terminalreporter.write_line(f"netbench: {self._error}", red=True)
+        verbosity = self._config.get_verbosity()
+        if self._written is None or verbosity < 0:
+            return
+        from pytest_netbench.report import terminal
+
+        terminalreporter.section("netbench", sep="=")
+        for line in terminal.lines(self._written, width=shutil.get_terminal_size().columns, verbose=verbosity > 0):
+            terminalreporter.write_line(line)
+        if self._error is None:
+            terminalreporter.write_line(f"report: {self._folder.path / 'report.html'}")

@@ -1,0 +1,123 @@
+"""What does one process hold for its benchmarks? Settings, tables, the run's name, and the provider while it lives."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_netbench.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.hosts.ledger import Ledger
+    from pytest_netbench.hosts.provider import Provider
+    from pytest_netbench.options import Settings
+
+
+def run_name() -> str:
+    """A name for a run: when it began, and enough chance that two of one second differ."""
+    return time.strftime("%Y%m%dt%H%M%S", time.gmtime()) + "-" + secrets.token_hex(3)
+
+
+def utc_now() -> str:
+    """This moment, as results have it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _none() -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass
+class Session:
+    """One process's share of a run; under xdist, each worker has one, and the controller too.
+
+    ``run`` names the whole run, ``name`` this process's part of it. ``read`` finds the settings, ``added_drivers`` and
+    ``added_providers`` what plugins offer: each is asked once, when it is first needed.
+    """
+
+    read: Callable[[], Settings]
+    run: str = field(default_factory=run_name)
+    worker: str = ""
+    added_drivers: Callable[[], Mapping[str, Any]] = _none
+    added_providers: Callable[[], Mapping[str, Any]] = _none
+    started: str = field(default_factory=utc_now)
+    provider: Provider | None = None
+    ledger: Ledger | None = None
+    tests: int = 1
+
+    @property
+    def name(self) -> str:
+        """The run's name, with the xdist worker's where there is one."""
+        return f"{self.run}-{self.worker}" if self.worker else self.run
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the user set.
+
+        :raises UsageError: names the option, variable or key, and what was expected.
+        """
+        return self.read()
+
+    @cached_property
+    def drivers(self) -> Mapping[str, Driver]:
+        """All rows: built in, the real ones, the configuration's, other plugins'.
+
+        :raises UsageError: if a row is malformed; names its table and key.
+        """
+        from pytest_netbench.drivers import registry
+
+        return registry.table(self.settings.driver_rows, self.added_drivers())
+
+    @cached_property
+    def providers(self) -> Mapping[str, type[Provider]]:
+        """All providers by name."""
+        from pytest_netbench.hosts.local import LocalProvider
+
+        return {LocalProvider.name: LocalProvider, **self.added_providers()}
+
+    def driver(self, name: str) -> Driver:
+        """A driver's row.
+
+        :raises UsageError: if there is none of that name.
+        """
+        return _known("driver", name, self.drivers)
+
+    def provider_class(self, name: str | None = None) -> type[Provider]:
+        """The provider of that name, or the one that this session uses.
+
+        :raises UsageError: if there is none of that name.
+        """
+        return _known("provider", name or self.settings.provider, self.providers)
+
+    @cached_property
+    def staging(self) -> Path:
+        """A folder for what rounds leave, until it is moved into the result folder."""
+        folder = Path(tempfile.mkdtemp(prefix="netbench-"))
+        if self.ledger is not None:
+            self.ledger.made("directory", str(folder))
+        return folder
+
+    def close(self) -> None:
+        """Remove what is still held, without an event loop."""
+        if self.provider is not None:
+            self.provider.sweep()
+        if "staging" in self.__dict__:
+            shutil.rmtree(self.staging, ignore_errors=True)
+            if self.ledger is not None:
+                self.ledger.removed("directory", str(self.staging))
+        if self.ledger is not None:
+            self.ledger.close()
+
+
+def _known(kind: str, name: str, table: Mapping[str, Any]) -> Any:  # noqa: ANN401  each caller's table says
+    if name not in table:
+        raise UsageError(f"unknown {kind} {name!r}: {nearest(name, table)}")
+    return table[name]

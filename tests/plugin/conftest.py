@@ -1,0 +1,43 @@
+"""What do the plugin's tests share? A project with one benchmark that takes a tenth of a second."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PING = """
+import pytest
+from pytest_netbench import KB, ms, ping
+
+SHORT = ping(time=50 * ms, size=[1 * KB])
+
+@pytest.mark.ping
+@pytest.mark.netbench(scenario=SHORT, rounds=1)
+def test_ping(netbench):
+    assert netbench.run()["ping_1KB.p50"].value > 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ledgers of these runs don't mix with the user's, nor variables of the user's with these runs."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for name in ("NETBENCH_DRIVER", "NETBENCH_ROUNDS", "NETBENCH_PROVIDER", "NETBENCH_OUT", "NETBENCH_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project whose ``test_ping.py`` has one short benchmark."""
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
+    pytester.makepyfile(test_ping=PING)
+    return pytester
+
+
+def results(pytester: pytest.Pytester) -> dict[str, Any]:
+    """The session's results.json."""
+    found: dict[str, Any] = json.loads((pytester.path / "netbench-results" / "results.json").read_text())
+    return found

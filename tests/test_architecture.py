@@ -1,0 +1,141 @@
+"""Does the code keep its shape? The rules of the design, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(path for package in ("russula", "pytest_netbench") for path in (ROOT / package).rglob("*.py"))
+
+ON_HOSTS = (
+    "pytest_netbench.worker",
+    "pytest_netbench.hosts.holder",
+    "pytest_netbench.drivers.builtin.__main__",
+    "pytest_netbench.drivers.launcher",
+    "russula.worker",
+)
+"""Entry points of code that runs on a host."""
+
+PURE = (
+    "russula/protocol.py",
+    "russula/machine.py",
+    "russula/messages.py",
+    "russula/codec.py",
+    "pytest_netbench/protocols.py",
+)
+
+STAGES = ("scenario", "hosts", "protocols", "drivers", "telemetry", "result", "gate", "report")
+SEES_ALL = {"run", "plugin", "bench", "planning", "fixtures", "recording", "session", "marker", "worker", "__init__"}
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(tree: ast.AST, *, lazily: bool) -> Iterator[str]:
+    """The modules that a file imports when it is loaded; with ``lazily``, also those inside functions."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        elif lazily or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from _imports(node, lazily=lazily)
+
+
+TREES = {_name(path): ast.parse(path.read_text()) for path in SOURCES}
+
+
+def _reached(start: str) -> set[str]:
+    """Every module of ours that loading one brings in, the packages above it included."""
+    reached: set[str] = set()
+    todo = [start]
+    while todo:
+        name = todo.pop()
+        if name in reached or name not in TREES:
+            continue
+        reached.add(name)
+        todo += ["pytest_netbench" if name.startswith("pytest_netbench.") else "russula"]
+        todo += _imports(TREES[name], lazily=False)
+    return reached
+
+
+@pytest.mark.parametrize("entry", ON_HOSTS)
+def test_code_on_hosts_imports_only_the_standard_library(entry: str) -> None:
+    """Whatever an entry point on a host brings in is ours or the standard library's."""
+    assert entry in TREES
+    foreign = {
+        f"{name} imports {found}"
+        for name in _reached(entry)
+        for found in _imports(TREES[name], lazily=False)
+        if found.split(".")[0] not in sys.stdlib_module_names | {"russula", "pytest_netbench"}
+    }
+    assert not foreign
+
+
+@pytest.mark.parametrize("path", PURE)
+def test_pure_files_know_no_clock_loop_or_socket(path: str) -> None:
+    """Rules and parsing import neither asyncio nor time nor socket."""
+    tree = ast.parse((ROOT / path).read_text())
+    assert not {"asyncio", "time", "socket"} & set(_imports(tree, lazily=True))
+
+
+def test_russula_knows_nothing_of_benchmarks() -> None:
+    """The coordination library imports nothing of the plugin's, nor pytest."""
+    for name, tree in TREES.items():
+        if name.split(".")[0] == "russula":
+            assert not [
+                one for one in _imports(tree, lazily=True) if re.match(r"(pytest_netbench|pytest|boto3)\b", one)
+            ], name
+
+
+def test_cryptography_is_imported_in_two_places_only() -> None:
+    """Keys and certificates are made by the coordinator, lazily."""
+    users = {
+        name
+        for name, tree in TREES.items()
+        if any(one.split(".")[0] == "cryptography" for one in _imports(tree, lazily=True))
+    }
+    assert users <= {"russula.credentials", "pytest_netbench.scenario.certificates"}
+    assert not {name for name, tree in TREES.items() if "cryptography" in " ".join(_imports(tree, lazily=False))}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_a_file_is_short_and_says_which_question_it_answers(path: Path) -> None:
+    """At most 400 lines, beginning with a docstring; no function above 60 lines."""
+    text, tree = path.read_text(), TREES[_name(path)]
+    assert text.count("\n") <= 400
+    assert ast.get_docstring(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_nothing_is_evaluated_unpickled_or_given_to_a_shell(path: Path) -> None:
+    """Nothing received can become code."""
+    for node in ast.walk(TREES[_name(path)]):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in {
+                "eval",
+                "exec",
+                "os.system",
+                "os.popen",
+                "pickle.loads",
+                "pickle.load",
+                "marshal.loads",
+            }
+            assert not any(
+                keyword.arg == "shell" and ast.unparse(keyword.value) != "False" for keyword in node.keywords
+            )

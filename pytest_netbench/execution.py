@@ -96,6 +96,19 @@ class Execution:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # The worker may be told to end while this goes on: what is open is closed all the same.
+        closing = asyncio.create_task(self._close())
+        cancelled: asyncio.CancelledError | None = None
+        while not closing.done():
+            try:
+                await asyncio.wait({closing})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        closing.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _close(self) -> None:
         if self._process is not None:
             await self._process.kill()
         await self._collecting.aclose()

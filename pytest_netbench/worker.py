@@ -9,13 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import logging
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-
-from russula.worker import ActionFailed, serve
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.job import Job, Reason
@@ -23,17 +20,16 @@ from pytest_netbench.errors import NetbenchError
 from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
 from pytest_netbench.roles import Role
+from russula.errors import ActionFailed
+from russula.worker import serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from enum import Enum
     from typing import Any
 
-    from russula.worker import Action, Conversation, Service
-
     from pytest_netbench.drivers.driver import Driver
-
-log = logging.getLogger(__name__)
+    from russula.worker import Action, Conversation, Service
 
 
 @contextlib.contextmanager
@@ -159,7 +155,7 @@ async def work(
 ) -> None:
     """Serve coordinators at an address until SIGTERM or SIGINT; drivers end with it."""
     loop = asyncio.get_running_loop()
-    serving = asyncio.ensure_future(serve(address, services(rows), directory=directory, log=log, ready=ready))
+    serving = asyncio.ensure_future(serve(address, services(rows), directory=directory, ready=ready))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -180,7 +176,6 @@ def _command_line() -> None:
     parser.add_argument("--address", required=True, help="where to listen: unix:PATH")
     parser.add_argument("--directory", required=True, help="a folder of this worker's own")
     given = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
     main(given.address, sys.stdin.read() or registry.dump(registry.KNOWN), given.directory)
 
 

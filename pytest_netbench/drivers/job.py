@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +27,7 @@ class Reason(StrEnum):
     """The driver ended otherwise, or at another time, than its row expects."""
     DEADLINE = "deadline"
     """The driver didn't listen, arm or end in time."""
-    PORT = "port taken"
+    PORT = "port"
     """Another process has the port."""
     STORAGE = "storage"
     """The host's disk is full or read-only."""
@@ -112,13 +113,20 @@ def _text(value: object) -> bool:
     return isinstance(value, str) and "\0" not in value
 
 
+def _address(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(ip_address(value))
+    except ValueError:
+        return False
+
+
 _FIELDS: Mapping[str, Any] = {
-    "role": (lambda value: value in {role.value for role in Role}, "'server' or 'client'"),
+    "role": (lambda value: value in [role.value for role in Role], "'server' or 'client'"),
     "index": (_integer(0, 2**31), "an index"),
     "driver": (_text, "a driver's name"),
     "options": (lambda value: isinstance(value, Mapping), "a map of options"),
     "peers": (lambda value: isinstance(value, list) and all(map(_text, value)), "a list of HOST:PORT"),
-    "bind": (_text, "an IP address"),
+    "bind": (_address, "an IP address"),
     "timeout_s": (_seconds, "seconds"),
     "port": (_integer(0, 65535), "a port"),
     "start_s": (_seconds, "seconds"),

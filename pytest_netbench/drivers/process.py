@@ -30,6 +30,7 @@ MARK = "NETBENCH_TREE"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TAIL = 4000
+_KILL_DEADLINE = 10.0
 _SWEEP_DEADLINE = 5.0
 _STACKS_DEADLINE = 1.0
 
@@ -156,7 +157,8 @@ class Process:
         if self.exit is None:
             self.killed = True
             self._signal_group(signal.SIGKILL)
-        ended = await self.wait()
+        async with asyncio.timeout(_KILL_DEADLINE):
+            ended = await self.wait()
         await self._sweep()
         return ended
 

@@ -68,10 +68,8 @@ def test_options_become_arguments_or_configuration() -> None:
 
 def test_placeholders_are_filled() -> None:
     """In arguments and in the row's own environment."""
-    row = registry.table({"mine": {"server": "x -p {port} {scenario}", "env": {"AT": "{ip}", "TRACE": "disabled"}}})[
-        "mine"
-    ]
-    call = called(row, replace(SERVER, driver="mine"))
+    section = {"server": "x -p {port} {scenario}", "env": {"AT": "{ip}", "TRACE": "disabled"}}
+    call = called(registry.table({"mine": section})["mine"], replace(SERVER, driver="mine"))
     assert call.argv[1:] == ("-p", "5000", "/in/s.json")
     assert (call.env["AT"], call.env["TRACE"]) == ("127.1.2.3", "disabled")
 
@@ -105,6 +103,7 @@ def test_a_job_survives_its_way(job: Job) -> None:
         ({"role": []}, "role must be"),
         ({"index": -1}, "index must be an index"),
         ({"driver": "a\0b"}, "driver must be a driver's name"),
+        ({"bind": "localhost"}, "bind must be an IP address, got 'localhost'"),
         ({"port": 70000}, "port must be a port"),
         ({"peers": "x:1"}, "peers must be a list of HOST:PORT"),
         ({"timeout_s": float("nan")}, "timeout_s must be seconds"),

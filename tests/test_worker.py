@@ -1,0 +1,160 @@
+"""Does a worker carry out jobs that come over russula, and tell clearly what it can't?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_netbench.drivers import registry
+from pytest_netbench.drivers.job import Job
+from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
+from pytest_netbench.roles import Role
+from pytest_netbench.worker import work
+from russula import Coordinator, Target, WorkerFailed
+
+DRIVER = """
+import os, socket, signal
+if 'PORT' in os.environ:
+    listener = socket.create_server((os.environ['IP'], int(os.environ['PORT'])))
+    while True:
+        connection, _ = listener.accept()
+        print('0:00:00.000001 [0] conn[0]=0us', flush=True)
+        print('0:00:00.000009 [0] recv[0]=%d' % len(connection.recv(100)), flush=True)
+        connection.close()
+else:
+    host, _, port = os.environ['SERVER_0'].rpartition(':')
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b'ping')
+        connection.recv(1)
+    print('0:00:00.000042 [0] conn[0]=42us')
+    print('0:00:00.000050 [0] send[0]=4')
+"""
+FAILS = """
+import os, sys
+if 'CLIENT_ID' in os.environ: sys.exit('no way')
+os.execl(sys.executable, sys.executable, {!r})
+"""
+
+
+@pytest.fixture
+async def address(tmp_path: Path) -> AsyncIterator[str]:
+    """Where a worker with some own drivers listens."""
+    program, fails, folder = tmp_path / "driver.py", tmp_path / "fails.py", tmp_path / "run"
+    program.write_text(DRIVER)
+    fails.write_text(FAILS.format(str(program)))
+    folder.mkdir(mode=0o700)
+    sections = {
+        name: {"server": [sys.executable, str(path)], "client": [sys.executable, str(path)], "transport": "tcp"}
+        for name, path in (("mine", program), ("fails", fails))
+    }
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(work(f"unix:{folder}/w", registry.table(sections), tmp_path, listening.set_result))
+    yield await asyncio.wait_for(listening, 30)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "scenario.json"
+    path.write_text("{}")
+    return path
+
+
+class Round:
+    """Both sides of one round on one worker."""
+
+    def __init__(self, address: str, scenario: Path, results: Path, driver: str, **job: Any) -> None:
+        self.address, self.scenario, self.results = address, scenario, results
+        self.job = Job(Role.SERVER, 0, driver, bind="127.0.0.1", **job)
+        self.peers: tuple[str, ...] = ()
+
+    def target(self, role: Role) -> Target:
+        def order() -> Mapping[str, Any]:
+            return replace(self.job, role=role, peers=self.peers).to_order()
+
+        results = self.results / role.value
+        files = {"scenario.json": self.scenario}
+        return Target(name=role.value, address=self.address, results=results, order=order, files=lambda: files)
+
+    @asynccontextmanager
+    async def server(self) -> AsyncIterator[Coordinator[NetbenchServer]]:
+        async with Coordinator.connect(SERVER, [self.target(Role.SERVER)], run="r", deadline=30) as server:
+            await server.run_till(NetbenchServer.RUNNING)
+            self.peers = (str(server.said("server", NetbenchServer.RUNNING)["address"]),)
+            yield server
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Coordinator[NetbenchClient]]:
+        async with Coordinator.connect(CLIENT, [self.target(Role.CLIENT)], run="r", deadline=30) as client:
+            yield client
+
+    def record(self, role: Role) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.results / role.value / "host.json").read_text())
+        return found
+
+
+async def test_a_whole_round_over_russula(address: str, scenario: Path, tmp_path: Path) -> None:
+    """Server up, client armed, both run and end, and what they left is here."""
+    one = Round(address, scenario, tmp_path / "results", "mine")
+    async with one.server() as server, one.client() as client:
+        await client.run_till(NetbenchClient.STOPPED)
+        await server.run_till(NetbenchServer.DONE)
+        await client.run_till(NetbenchClient.DONE)
+        said = client.said("client", NetbenchClient.STOPPED)
+    assert said["ended_ns"] > said["began_ns"] >= (client.instant_ns or 0)  # type: ignore[operator]
+    for role in Role:
+        assert one.record(role)["ending"]["expected"] is True
+        folder = tmp_path / "results" / role.value
+        assert {path.name for path in folder.iterdir()} >= {"driver.out", "driver.err", "collector.jsonl", "host.json"}
+    assert "recv[0]=4" in (tmp_path / "results/server/driver.out").read_text()
+
+
+async def test_a_client_that_fails_is_told_with_its_last_words(address: str, scenario: Path, tmp_path: Path) -> None:
+    """Which worker, in which state, how the driver ended; its files are salvaged."""
+    one = Round(address, scenario, tmp_path / "results", "fails")
+    with pytest.raises(WorkerFailed) as caught:
+        async with one.server(), one.client() as client:
+            await client.run_till(NetbenchClient.STOPPED)
+    assert (caught.value.worker, caught.value.state, caught.value.reason) == ("client", "RUNNING", "ended")
+    assert str(caught.value).endswith("it exited with status 1\nno way")
+    assert one.record(Role.CLIENT)["ending"]["status"] == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "reason", "detail"),
+    [
+        ({"driver": "nine"}, "order", "unknown driver 'nine': did you mean 'mine'?"),
+        ({"driver": "mine", "options": {"x": 1}}, "order", "driver mine has no option 'x': known: none"),
+    ],
+)
+async def test_an_order_without_sense_is_refused(
+    address: str, scenario: Path, tmp_path: Path, job: dict[str, Any], reason: str, detail: str
+) -> None:
+    """By name, and the worker goes on serving."""
+    one = Round(address, scenario, tmp_path / "results", **job)
+    with pytest.raises(WorkerFailed) as caught:
+        async with one.server():
+            pass
+    assert caught.value.reason == reason
+    assert detail in caught.value.detail
+    async with Round(address, scenario, tmp_path / "again", "mine").server():
+        pass
+
+
+async def test_a_conversation_that_ends_early_leaves_no_driver(address: str, scenario: Path, tmp_path: Path) -> None:
+    """When the coordinator leaves, its server is ended, and its port is free for the next."""
+    one = Round(address, scenario, tmp_path / "results", "mine", port=0)
+    async with one.server():
+        _host, _, port = one.peers[0].rpartition(":")
+    again = Round(address, scenario, tmp_path / "again", "mine", port=int(port))
+    async with again.server():
+        assert again.peers == one.peers

@@ -28,7 +28,7 @@ _MANY = 2**63  # above it, an amount is what is left after the real driver's cou
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """At this instant (host's monotonic clock) the output had this length, or less."""
+    """At this instant (host's monotonic clock) the output had this length: what stands beyond was written later."""
 
     at_ns: int
     length: int
@@ -71,7 +71,7 @@ class _Reader:
         if line.event == b"exec":
             return
         if line.event == b"conn" and self._role is Role.SERVER:
-            number = int(line.subject)  # there the subject is the connection, and the prefix always says 0
+            number = _number(line.subject)  # there the subject is the connection, and the prefix always says 0
         seen = self.connections.get(number)
         if seen is None:
             seen = self.connections[number] = _Seen(None)
@@ -79,9 +79,9 @@ class _Reader:
         if line.event == b"conn":
             self._connected(seen, line)
         elif line.event == b"open":
-            seen.opened.add(int(line.subject))
+            seen.opened.add(_number(line.subject))
         elif line.event == b"acpt":
-            seen.accepted.add(int(line.subject))
+            seen.accepted.add(_number(line.subject))
         elif line.event in (b"send", b"recv"):
             self._moved(seen, line)
         elif line.event == b"prof":
@@ -106,14 +106,14 @@ class _Reader:
 
     def _connected(self, seen: _Seen, line: Line) -> None:
         if self._role is Role.CLIENT:
-            seen.program = int(line.subject)
+            seen.program = _number(line.subject)
             seen.connect_s = duration_s(line.amount.decode())
 
     def _moved(self, seen: _Seen, line: Line) -> None:
-        amount = int(line.amount)
+        amount = _number(line.amount)
         if amount >= _MANY:
             raise ValueError("an amount below zero")
-        key = (int(line.subject), _opened_here(line.scopes))
+        key = (_number(line.subject), _opened_here(line.scopes))
         if line.event == b"send":
             seen.sent[key] += amount
             return
@@ -131,6 +131,12 @@ class _Reader:
         if name not in self._traces:
             raise ValueError("a trace that the scenario doesn't have")
         self.samples[name].append(duration_s(line.amount.decode()))
+
+
+def _number(text: bytes) -> int:
+    if not text.isdigit():
+        raise ValueError(f"not a number: {text!r}")
+    return int(text)
 
 
 def _opened_here(scopes: bytes) -> bool | None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib import import_module
 
-from pytest_netbench.errors import DriverMissing, NetbenchError, Unsupported, UsageError
+from pytest_netbench.errors import DriverMissing, NetbenchError, ScenarioError, Unsupported, UsageError
 
 SUBCOMMANDS = ("doctor", "scenario", "run", "reap")
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(import_module(f"pytest_netbench.cli.{args.command}").run(args))
     except (DriverMissing, Unsupported) as error:
         return _complain(error, UNSUPPORTED)
-    except UsageError as error:
+    except (UsageError, ScenarioError) as error:
         return _complain(error, USAGE)
     except NetbenchError as error:
         return _complain(error, FAILED)

@@ -1,0 +1,231 @@
+"""Which scenarios are ready-made? The real generator's three, and those that transport people ask for most.
+
+``connect``, ``ping`` and ``request_response`` have the operations and the ids of the real generator's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from pytest_netbench.errors import UsageError
+from pytest_netbench.scenario.builder import (
+    Builder,
+    ClientBuilder,
+    ConnectionBuilder,
+    Program,
+    ServerBuilder,
+    build,
+    milliseconds,
+)
+from pytest_netbench.scenario.identity import real_id
+from pytest_netbench.scenario.model import Iterate, Receive, ReceiveRate, Scenario, Send, SendRate, Sleep, Time
+from pytest_netbench.units import KB, MB, bytes_label
+
+Rate: TypeAlias = "float | tuple[int, float] | None"
+"""Bytes per second; or bytes, and the seconds in which that many may pass; or no limit."""
+
+
+def connect(connections: int = 1000) -> Scenario:
+    """One connection after another, each with one byte there and back."""
+    b = build("connect")
+    server, client = b.server(), b.client()
+    for _ in range(_count("connections", connections, least=0)):
+        with client.connect(server) as connection, connection.stream() as (near, far):
+            near.send(1)
+            near.receive(1)
+            far.receive(1)
+            far.send(1)
+    return _real(b)
+
+
+def ping(
+    connections: int = 1,
+    streams: int = 1,
+    time: float = 15.0,
+    size: Sequence[int] = (1 * KB, 10 * KB, 100 * KB, 1 * MB),
+) -> Scenario:
+    """Messages there and back for a time (seconds), with each size (bytes) in turn; traces ``ping 1KB`` and so on."""
+    b = build("ping")
+    server, client = b.server(), b.client()
+    for one in size:
+        with client.scope() as threads:
+            for _ in range(_count("connections", connections)):
+                with threads.thread(), client.connect(server) as connection:
+                    _pings(b, connection, streams, milliseconds(time, "time"), one)
+    return _real(b)
+
+
+def _pings(b: Builder, connection: ConnectionBuilder, streams: int, time_ms: int, size: int) -> None:
+    label = bytes_label(size)
+    with connection.client.scope() as threads:
+        for number in range(_count("streams", streams)):
+            with threads.thread(), connection.stream() as (near, far):
+                there, back = Send(number, size), Receive(number, size)
+                near.add(Iterate(Time(time_ms), (there, back), b.trace_id(f"ping {label}")))
+                far.add(Iterate(Time(time_ms), (back, there), b.trace_id(f"pong {label}")))
+
+
+def request_response(
+    request: int = 1 * KB,
+    response: int = 10 * MB,
+    *,
+    delay: float = 0.0,
+    unblock: int = 0,
+    count: int = 1,
+    connections: int = 1,
+    servers: int = 1,
+    parallel: bool = False,
+    client_send_rate: Rate = None,
+    client_receive_rate: Rate = None,
+    server_send_rate: Rate = None,
+    server_receive_rate: Rate = None,
+) -> Scenario:
+    """Requests and responses (bytes); traces ``request`` and ``response``, both within ``lbl``.
+
+    ``count`` requests on each connection, one after another or, with ``parallel``, each on its own stream at once, the
+    next beginning when ``unblock`` bytes of the response are here; ``connections`` to each of ``servers`` servers, one
+    after another; the server waits ``delay`` seconds before it answers.
+    """
+    rates = {
+        "near": (client_send_rate, client_receive_rate),
+        "far": (server_send_rate, server_receive_rate),
+    }
+    b = build("request_response")
+    served, client = [b.server() for _ in range(_count("servers", servers, least=0))], b.client()
+    with client.scope() as threads:
+        for server in served:
+            with threads.thread():
+                for _ in range(_count("connections", connections)):
+                    with client.connect(server) as connection:
+                        exchange = _Exchange(b, request, response, delay, min(unblock, response), rates)
+                        exchange.run(connection, _count("count", count), parallel=parallel)
+    return _real(b)
+
+
+class _Exchange:
+    """The requests of one connection, as the real generator writes them."""
+
+    def __init__(
+        self,
+        b: Builder,
+        request: int,
+        response: int,
+        delay: float,
+        unblock: int,
+        rates: Mapping[str, tuple[Rate, Rate]],
+    ) -> None:
+        self._b, self._request, self._response = b, request, response
+        self._delay, self._unblock, self._rates = delay, unblock, rates
+        self._before: int | None = None
+
+    def run(self, connection: ConnectionBuilder, count: int, *, parallel: bool) -> None:
+        if not parallel:
+            for _ in range(count):
+                self._one(connection, parks=False)
+            return
+        with connection.client.scope() as threads:
+            for _ in range(count):
+                with threads.thread():
+                    self._one(connection, parks=True)
+
+    def _one(self, connection: ConnectionBuilder, *, parks: bool) -> None:
+        checkpoint = self._b.checkpoint()
+        if parks and self._unblock and self._before is not None:
+            connection.client.park(self._before)
+        self._before = checkpoint
+        stream = len(connection.peer_streams)
+        with connection.stream() as (near, far):
+            with near.profile("lbl"):
+                self._limit(near, stream, "near")
+                with near.profile("request"):
+                    near.add(Send(stream, self._request))
+                with near.profile("response"):
+                    self._receive(near, stream, checkpoint)
+            with far.profile("lbl"):
+                self._limit(far, stream, "far")
+                with far.profile("request"):
+                    far.add(Receive(stream, self._request))
+                if self._delay:
+                    far.add(Sleep(milliseconds(self._delay, "delay")))
+                with far.profile("response"):
+                    far.add(Send(stream, self._response))
+
+    def _limit(self, program: Program, stream: int, side: str) -> None:
+        kinds: tuple[type[SendRate | ReceiveRate], ...] = (SendRate, ReceiveRate)
+        for kind, rate in zip(kinds, self._rates[side], strict=True):
+            if rate is not None:
+                size, period = rate if isinstance(rate, tuple) else (round(rate), 1.0)
+                program.add(kind(stream, size, milliseconds(period, "rate")))
+
+    def _receive(self, program: Program, stream: int, checkpoint: int) -> None:
+        if not self._unblock:
+            program.add(Receive(stream, self._response))
+            return
+        program.add(Receive(stream, self._unblock))
+        program.unpark(checkpoint)
+        program.add(Receive(stream, self._response - self._unblock))
+
+
+def download(size: int = 100 * MB, *, request: int = 1 * KB, connections: int = 1) -> Scenario:
+    """A server sends so many bytes on each connection, all at once; trace ``response`` from the request on."""
+    return _talks("download", 1, 1, connections, request, size)
+
+
+def upload(size: int = 100 * MB, *, answer: int = 1, connections: int = 1) -> Scenario:
+    """A client sends so many bytes on each connection, all at once, and hears ``answer`` bytes when all are there."""
+    return _talks("upload", 1, 1, connections, size, answer)
+
+
+def fan_out(servers: int = 10, *, request: int = 1 * KB, response: int = 10 * MB) -> Scenario:
+    """Many servers answer one client at once (incast): traces ``request`` and ``response``."""
+    return _talks("fan_out", servers, 1, 1, request, response)
+
+
+def fan_in(clients: int = 8, *, upload: int = 10 * MB, answer: int = 1) -> Scenario:
+    """Many clients send to one server at once (incast); each hears ``answer`` bytes when all of its own are there."""
+    return _talks("fan_in", 1, clients, 1, upload, answer)
+
+
+def _talks(title: str, servers: int, clients: int, connections: int, request: int, response: int) -> Scenario:
+    b = build(title)
+    served = [b.server() for _ in range(_count("servers", servers))]
+    for _ in range(_count("clients", clients)):
+        client = b.client()
+        with client.scope() as threads:
+            for server in served * _count("connections", connections):
+                with threads.thread():
+                    _talk(client, server, request, response)
+    return b.finish()
+
+
+def _talk(client: ClientBuilder, server: ServerBuilder, request: int, response: int) -> None:
+    with client.connect(server) as connection, connection.stream() as (near, far):
+        with near.profile("exchange"):
+            with near.profile("request"):
+                near.send(request)
+            with near.profile("response"):
+                near.receive(response)
+        with far.profile("exchange"):
+            with far.profile("request"):
+                far.receive(request)
+            with far.profile("response"):
+                far.send(response)
+
+
+def _real(b: Builder) -> Scenario:
+    made = b.scenario()
+    return replace(made, id=real_id(made))
+
+
+def _count(name: str, value: int, least: int = 1) -> int:
+    if type(value) is not int or value < least:
+        raise UsageError(f"{name}: expected a whole number of at least {least}, found {value!r}")
+    return value
+
+
+CATALOG: Mapping[str, Callable[..., Scenario]] = {
+    one.__name__: one for one in (connect, ping, request_response, download, upload, fan_out, fan_in)
+}
+"""All of them by name."""

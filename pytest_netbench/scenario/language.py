@@ -1,0 +1,110 @@
+"""Which operations are there, with which fields? One table, from which reading, writing and hashing all derive.
+
+The order of rows and fields is the format's: it is the order in which the real tools write and hash them. This file
+runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from pytest_netbench.scenario import model as m
+
+
+class Kind(Enum):
+    """What a field holds; the values of the first ones are their largest numbers."""
+
+    U64 = 2**64 - 1
+    U32 = 2**32 - 1
+    U16 = 2**16 - 1
+    BOOL = "true or false"
+    OPTIONAL = "an integer, or nothing"
+    REPEAT = "a time or a count"
+    OPS = "a list of operations"
+    THREADS = "a list of lists of operations"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operation: its word in the JSON, its class, its fields in the format's order.
+
+    ``preset``: fields that the class needs and the JSON has in its word (of routers).
+    """
+
+    word: str
+    kind: type[Any]
+    fields: Mapping[str, Kind]
+    preset: Mapping[str, str]
+
+
+def _row(word: str, kind: type[Any], /, _preset: Mapping[str, str] | None = None, **fields: Kind) -> Row:
+    return Row(word, kind, fields, _preset or {})
+
+
+def _table(*rows: Row) -> dict[str, Row]:
+    return {row.word: row for row in rows}
+
+
+CONNECTION: Mapping[str, Row] = _table(
+    _row("sleep", m.Sleep, amount_ms=Kind.U64),
+    _row("open_bidirectional_stream", m.OpenBidirectionalStream, stream_id=Kind.U64),
+    _row("open_send_stream", m.OpenSendStream, stream_id=Kind.U64),
+    _row("send", m.Send, stream_id=Kind.U64, bytes=Kind.U64),
+    _row("send_finish", m.SendFinish, stream_id=Kind.U64),
+    _row("send_rate", m.SendRate, stream_id=Kind.U64, bytes=Kind.U64, period_ms=Kind.U64),
+    _row("receive", m.Receive, stream_id=Kind.U64, bytes=Kind.U64),
+    _row("receive_all", m.ReceiveAll, stream_id=Kind.U64),
+    _row("receive_finish", m.ReceiveFinish, stream_id=Kind.U64),
+    _row("receive_rate", m.ReceiveRate, stream_id=Kind.U64, bytes=Kind.U64, period_ms=Kind.U64),
+    _row("park", m.Park, checkpoint=Kind.U64),
+    _row("unpark", m.Unpark, checkpoint=Kind.U64),
+    _row("trace", m.Trace, trace_id=Kind.U64),
+    _row("profile", m.Profile, trace_id=Kind.U64, operations=Kind.OPS),
+    _row("iterate", m.Iterate, value=Kind.REPEAT, operations=Kind.OPS, trace_id=Kind.OPTIONAL),
+    _row("scope", m.Scope, threads=Kind.THREADS),
+)
+
+CLIENT: Mapping[str, Row] = _table(
+    _row("sleep", m.ClientSleep, timeout_ms=Kind.U64),
+    _row(
+        "connect",
+        m.Connect,
+        server_id=Kind.U64,
+        router_id=Kind.OPTIONAL,
+        server_connection_id=Kind.U64,
+        client_connection_id=Kind.U64,
+    ),
+    _row("park", m.Park, checkpoint=Kind.U64),
+    _row("unpark", m.Unpark, checkpoint=Kind.U64),
+    _row("trace", m.Trace, trace_id=Kind.U64),
+    _row("scope", m.ClientScope, threads=Kind.THREADS),
+)
+
+_SIDES = ("server", "client")
+_AMOUNTS = ("sleep", *(f"{side}_{what}" for side in _SIDES for what in ("delay", "jitter")))
+_PACKETS = (
+    *(f"{side}_{what}" for side in _SIDES for what in ("buffer_count", "drop_rate", "reorder_rate", "corrupt_rate")),
+    "client_rebind_port",
+    "client_rebind_address",
+)
+
+ROUTER: Mapping[str, Row] = _table(
+    *(_row(word, m.RouterAmount, {"name": word}, amount_ms=Kind.U64) for word in _AMOUNTS),
+    *(_row(word, m.RouterPackets, {"name": word}, packet_count=Kind.U32) for word in _PACKETS),
+    *(_row(f"{side}_mtu", m.RouterMtu, {"name": f"{side}_mtu"}, mtu=Kind.U16) for side in _SIDES),
+    _row("rebind_all", m.RebindAll, ports=Kind.BOOL, addresses=Kind.BOOL),
+    _row("trace", m.Trace, trace_id=Kind.U64),
+)
+
+REPEATS: Mapping[str, Row] = _table(_row("time", m.Time, amount_ms=Kind.U64), _row("count", m.Count, amount=Kind.U64))
+
+
+def row_of(table: Mapping[str, Row], operation: object) -> Row:
+    """The row of an operation."""
+    name = getattr(operation, "name", None)
+    if isinstance(name, str):
+        return table[name]
+    return next(row for row in table.values() if row.kind is type(operation))

@@ -21,7 +21,7 @@ from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.drivers.process import Exit, Process
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
-from pytest_netbench.telemetry.host import Collector, FirstWrite, Window
+from pytest_netbench.telemetry.host import Collector, Window, Writes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Mapping
@@ -88,7 +88,7 @@ class Execution:
         self._end: Window | None = None
         self._collector: Collector | None = None
         self._collecting = contextlib.AsyncExitStack()
-        self._first_write: FirstWrite | None = None
+        self._writes: Writes | None = None
         self._began_ns: int | None = None
         self._reason = ""
 
@@ -112,8 +112,8 @@ class Execution:
         if self._process is not None:
             await self._process.kill()
         await self._collecting.aclose()
-        if self._first_write is not None:
-            self._first_write.close()
+        if self._writes is not None:
+            self._writes.close()
         if self._arm is not None:
             self._arm.close()
 
@@ -163,7 +163,7 @@ class Execution:
         seen: object = None
         quiet_since = time.monotonic()
         while process.exit is None:
-            open_ones = listening.busy(self._port, listening.entries(Transport.TCP))
+            open_ones = listening.busy(self._port)
             progress = (open_ones, self._output_size())
             if self.driver.transport is Transport.TCP and not open_ones:
                 return
@@ -243,7 +243,7 @@ class Execution:
             raise DriverFailure(Reason.MISSING, detail) from error
         if arm is not None:
             arm.started()
-        self._first_write = FirstWrite(output)
+        self._writes = Writes(output)
         return self._process
 
     def _invocation(self) -> Invocation:
@@ -326,7 +326,7 @@ class Execution:
         begin, end = self._begin, self._end or Window.now()
         expected = self._expects(ended) and not self._running.killed
         killed = f"it didn't end within {self.job.stop_s:g} s of SIGTERM" if self._running.killed else ""
-        collector, arm, first = self._collector, self._arm, self._first_write
+        collector, arm = self._collector, self._arm
         record: Mapping[str, Any] = {
             "driver": self.driver.name,
             "role": self.job.role.value,
@@ -335,7 +335,7 @@ class Execution:
             "armed": arm is not None and self.driver.arming is Arming.PIPE,
             "began_ns": self._began_ns,
             "ended_ns": ended.ended_ns,
-            "first_output_ns": None if first is None else first.at_ns,
+            "writes": [] if self._writes is None else self._writes.seen,
             "ending": {
                 "status": ended.status,
                 "signal": ended.signal,

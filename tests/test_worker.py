@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from worker_rounds import Round, serving
 
 from pytest_netbench.drivers import registry
-from pytest_netbench.drivers.job import Job
-from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
+from pytest_netbench.protocols import NetbenchClient, NetbenchServer
 from pytest_netbench.roles import Role
-from pytest_netbench.worker import work
-from russula import Coordinator, Target, WorkerFailed
+from pytest_netbench.scenario.catalog import ping
+from russula import WorkerFailed
 
 DRIVER = """
 import os, socket, signal
@@ -47,59 +43,22 @@ os.execl(sys.executable, sys.executable, {!r})
 @pytest.fixture
 async def address(tmp_path: Path) -> AsyncIterator[str]:
     """Where a worker with some own drivers listens."""
-    program, fails, folder = tmp_path / "driver.py", tmp_path / "fails.py", tmp_path / "run"
+    program, fails = tmp_path / "driver.py", tmp_path / "fails.py"
     program.write_text(DRIVER)
     fails.write_text(FAILS.format(str(program)))
-    folder.mkdir(mode=0o700)
     sections = {
         name: {"server": [sys.executable, str(path)], "client": [sys.executable, str(path)], "transport": "tcp"}
         for name, path in (("mine", program), ("fails", fails))
     }
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(work(f"unix:{folder}/w", registry.table(sections), tmp_path, listening.set_result))
-    yield await asyncio.wait_for(listening, 30)
-    task.cancel()
-    await asyncio.wait([task])
+    async with serving(registry.table(sections), tmp_path) as listening:
+        yield listening
 
 
 @pytest.fixture
 def scenario(tmp_path: Path) -> Path:
     path = tmp_path / "scenario.json"
-    path.write_text("{}")
+    ping().write(path)
     return path
-
-
-class Round:
-    """Both sides of one round on one worker."""
-
-    def __init__(self, address: str, scenario: Path, results: Path, driver: str, **job: Any) -> None:
-        self.address, self.scenario, self.results = address, scenario, results
-        self.job = Job(Role.SERVER, 0, driver, bind="127.0.0.1", **job)
-        self.peers: tuple[str, ...] = ()
-
-    def target(self, role: Role) -> Target:
-        def order() -> Mapping[str, Any]:
-            return replace(self.job, role=role, peers=self.peers).to_order()
-
-        results = self.results / role.value
-        files = {"scenario.json": self.scenario}
-        return Target(name=role.value, address=self.address, results=results, order=order, files=lambda: files)
-
-    @asynccontextmanager
-    async def server(self) -> AsyncIterator[Coordinator[NetbenchServer]]:
-        async with Coordinator.connect(SERVER, [self.target(Role.SERVER)], run="r", deadline=30) as server:
-            await server.run_till(NetbenchServer.RUNNING)
-            self.peers = (str(server.said("server", NetbenchServer.RUNNING)["address"]),)
-            yield server
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[Coordinator[NetbenchClient]]:
-        async with Coordinator.connect(CLIENT, [self.target(Role.CLIENT)], run="r", deadline=30) as client:
-            yield client
-
-    def record(self, role: Role) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.results / role.value / "host.json").read_text())
-        return found
 
 
 async def test_a_whole_round_over_russula(address: str, scenario: Path, tmp_path: Path) -> None:
@@ -110,7 +69,7 @@ async def test_a_whole_round_over_russula(address: str, scenario: Path, tmp_path
         await server.run_till(NetbenchServer.DONE)
         await client.run_till(NetbenchClient.DONE)
         said = client.said("client", NetbenchClient.STOPPED)
-    assert said["ended_ns"] > said["began_ns"] >= (client.instant_ns or 0)  # type: ignore[operator]
+    assert said["ended_ns"] > said["began_ns"] >= (client.instant_ns or 0)
     for role in Role:
         assert one.record(role)["ending"]["expected"] is True
         folder = tmp_path / "results" / role.value

@@ -27,6 +27,7 @@ ROWS: Mapping[str, Driver] = {
         output=OutputFormat.REPORT,
         ends=dict.fromkeys(Role, (End.EXIT_0,)),
         transport=Transport.TCP,
+        features=frozenset(),
         configures=True,
         dumps_stacks=True,
     )

@@ -138,10 +138,10 @@ class Driver:
     written into the scenario's ``configuration`` map and not given as arguments. ``install``: the line that brings the
     driver. ``paths``: folders that are looked into before PATH and ``~/.cargo/bin``. ``secure``: it needs certificates.
     ``family``: the name under which the analysis of a scenario lists this driver's faults. ``features``: what it can do
-    of what a scenario may need, None if it doesn't say (it then exits with 127 itself). ``multiplexes``: it carries
-    several streams over one connection only when told to (``MULTIPLEX``). ``dumps_stacks``: SIGUSR1 makes it write
-    where it stands to standard error. ``library``: the library inside whose version is shown. ``timeout_s``: its own
-    limit to a round.
+    of what a scenario may need (``Feature``'s names in lower case), None if it doesn't say and exits with 127 itself.
+    ``multiplexes``: it carries several streams over one connection only when told to (``MULTIPLEX``).
+    ``dumps_stacks``: SIGUSR1 makes it write where it stands to standard error. ``library``: the library inside whose
+    version is shown. ``timeout_s``: its own limit to a round.
     """
 
     name: str
@@ -177,8 +177,11 @@ class Driver:
         :raises Unsupported: if it can't; says why.
         :raises UsageError: if an option isn't one of its own, or has a wrong value.
         """
-        self.check_options(options)
-        if (reason := self.unsupported(analysis, role)) is not None:
+        checked = self.check_options(options)
+        reason = self.unsupported(analysis, role)
+        if reason is None and checked.get("multiplex") is False and analysis.streams_per_connection > 1:
+            reason = f"{analysis.streams_per_connection} streams a connection need multiplexing, which is switched off"
+        if reason is not None:
             raise Unsupported(f"driver {self.name} as {role.value}: {reason}")
 
     def check_options(self, options: Mapping[str, object]) -> dict[str, OptionValue]:

@@ -9,24 +9,21 @@ import asyncio
 import ipaddress
 import socket
 import sys
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers import proc
+from pytest_netbench.drivers import proc, sock_diag
 from pytest_netbench.drivers.driver import Transport
+from pytest_netbench.drivers.sock_diag import Entry, IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _TABLES = {
-    Transport.TCP: ("tcp", "tcp6"),
-    Transport.UDP: ("udp", "udp6"),
-    Transport.ANY: ("tcp", "tcp6", "udp", "udp6"),
+    Transport.TCP: {"tcp": socket.IPPROTO_TCP, "tcp6": socket.IPPROTO_TCP},
+    Transport.UDP: {"udp": socket.IPPROTO_UDP, "udp6": socket.IPPROTO_UDP},
 }
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class State(Enum):
@@ -38,19 +35,34 @@ class State(Enum):
     LISTEN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a table: local address and port, state, bytes that wait to be read, the socket's inode."""
-
-    address: IPAddress
-    port: int
-    state: int
-    unread: int
-    inode: int
+WAITING = (State.LISTEN, State.CLOSE)
+OPEN = (State.ESTABLISHED, State.CLOSE_WAIT)
 
 
 class PortTaken(Exception):
     """Another process has the port already; the text says which."""
+
+
+def entries(transport: Transport, states: Iterable[State]) -> list[Entry]:
+    """The sockets of a transport in this process's network namespace that are in one of the states."""
+    kinds = (Transport.TCP, Transport.UDP) if transport is Transport.ANY else (transport,)
+    wanted = frozenset(state.value for state in states)
+    mask = sum(1 << number for number in wanted)
+    found: list[Entry] = []
+    for kind in kinds:
+        try:
+            for protocol in set(_TABLES[kind].values()):
+                found += sock_diag.sockets(protocol, mask)
+        except OSError:  # a kernel that can't be asked this way has the tables as text
+            found += [one for name in _TABLES[kind] for one in parse(_table(name)) if one.state in wanted]
+    return found
+
+
+def _table(name: str) -> str:
+    try:
+        return Path("/proc/net", name).read_text()
+    except FileNotFoundError:  # a kernel without IPv6
+        return ""
 
 
 def parse(text: str) -> Iterator[Entry]:
@@ -68,25 +80,19 @@ def _address(text: str) -> IPAddress:
     return ipaddress.ip_address(b"".join(words))
 
 
-def entries(transport: Transport) -> list[Entry]:
-    """All sockets of a transport in this process's network namespace."""
-    found: list[Entry] = []
-    for name in _TABLES[transport]:
-        try:
-            found += parse(Path("/proc/net", name).read_text())
-        except FileNotFoundError:  # a kernel without IPv6
-            continue
-    return found
-
-
-def at(address: str, port: int, known: Iterable[Entry]) -> list[Entry]:
+def at(address: str, port: int, transport: Transport) -> list[Entry]:
     """The sockets to which something sent to this address and port would go, as listener or UDP receiver."""
+    return reached(address, port, entries(transport, WAITING))
+
+
+def reached(address: str, port: int, known: Iterable[Entry]) -> list[Entry]:
+    """Those of some sockets that wait at an address and port, directly or by a wildcard."""
     wanted = _plain(ipaddress.ip_address(address))
     return [
         one
         for one in known
         if one.port == port
-        and one.state in (State.LISTEN.value, State.CLOSE.value)
+        and one.state in {state.value for state in WAITING}
         and (_plain(one.address) == wanted or one.address.is_unspecified or wanted.is_unspecified)
     ]
 
@@ -102,7 +108,7 @@ def check_free(address: str, port: int, transport: Transport) -> None:
 
     :raises PortTaken: if another process does already.
     """
-    taken = at(address, port, entries(transport))
+    taken = at(address, port, transport)
     if taken:
         raise PortTaken(f"port {port} at {address} is taken by {_owner(taken[0].inode)}")
 
@@ -141,7 +147,7 @@ async def until_listening(address: str, port: int, transport: Transport, tree: C
     """
     pause = 0.001
     while True:
-        found = at(address, port, entries(transport))
+        found = at(address, port, transport)
         if found:
             own = {inode for pid in tree() for inode in proc.sockets(pid)}
             if any(one.inode in own for one in found):
@@ -152,7 +158,6 @@ async def until_listening(address: str, port: int, transport: Transport, tree: C
         pause = min(1.5 * pause, 0.02)
 
 
-def busy(port: int, known: Iterable[Entry]) -> tuple[Entry, ...]:
+def busy(port: int) -> tuple[Entry, ...]:
     """The TCP connections of a listener's port that its process hasn't closed yet."""
-    open_states = (State.ESTABLISHED.value, State.CLOSE_WAIT.value)
-    return tuple(one for one in known if one.port == port and one.state in open_states and one.inode)
+    return tuple(one for one in entries(Transport.TCP, OPEN) if one.port == port and one.inode)

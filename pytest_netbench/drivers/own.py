@@ -26,6 +26,7 @@ from pytest_netbench.drivers.driver import (
 )
 from pytest_netbench.errors import UsageError, nearest
 from pytest_netbench.roles import Role
+from pytest_netbench.scenario.analysis import Feature
 
 _E = TypeVar("_E", bound=Enum)
 
@@ -48,7 +49,9 @@ def own(name: str, section: object) -> Driver:
             raise UsageError(
                 f"{where} {role.value}: unknown placeholder {unknown[0]!r}: {nearest(unknown[0], PLACEHOLDERS)}"
             )
-    return Driver(name=name, commands=commands, **{_FIELDS.get(key, key): value for key, value in values.items()})
+    fields = {_FIELDS.get(key, key): value for key, value in values.items()}
+    multiplexes = fields.get("transport") is not Transport.UDP
+    return Driver(name=name, commands=commands, multiplexes=multiplexes, **fields)
 
 
 def path_only(name: str, section: object) -> tuple[str, ...]:
@@ -130,7 +133,12 @@ def _choice(kind: type[_E]) -> Callable[[str, object], _E]:
 
 
 def _features(where: str, value: object) -> frozenset[str]:
-    return frozenset(_texts(where, value))
+    features = _texts(where, value)
+    known = [one.name.lower() for one in Feature]
+    for one in features:
+        if one not in known:
+            raise UsageError(f"{where}: unknown value {one!r}: {nearest(one, known)}")
+    return frozenset(features)
 
 
 def _least(where: str, value: object) -> int:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def unsupported(driver: Driver, analysis: Analysis) -> str | None:
     """Why it can't do this scenario, or None."""
     if driver.features is not None:
-        missing = sorted(str(one) for one in analysis.needs if str(one) not in driver.features)
+        missing = sorted(one.value for one in analysis.needs if one.name.lower() not in driver.features)
         if missing:
-            return f"it doesn't have {', '.join(missing)}"
+            return f"it doesn't carry {', '.join(missing)}"
     for finding in analysis.findings:
         if driver.family in finding.breaks:
             return f"{finding.path}: {finding.why}"

@@ -22,7 +22,7 @@ from pytest_netbench.telemetry.programs import cut_streams
 from pytest_netbench.telemetry.stdio_trace import Written, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_netbench.scenario.model import Connection, Scenario
@@ -33,7 +33,14 @@ HOST, COLLECTOR, REPORT, OUTPUT, ERRORS = "host.json", "collector.jsonl", "repor
 _COMPLAINTS = ("error: ", "Error: ", "thread '")
 _SHOWN = 3
 
-CUT_SHORT = ("Broken pipe", "Connection reset by peer", "had been reset", "was closed", "unexpected end of file")
+CUT_SHORT = (
+    "Broken pipe",
+    "Connection reset by peer",
+    "had been reset",
+    "was closed",
+    "unexpected end of file",
+    "underlying I/O operation failed",
+)
 """What a real server says of a connection whose client's time was up first."""
 
 
@@ -101,8 +108,9 @@ def _driver_report(
         scenario,
         role,
         index,
-        first_ns=record["first_output_ns"],
-        written=_written(folder / COLLECTOR),
+        executed_ns=record["began_ns"],
+        first_ns=record["writes"][0][0] if record["writes"] else None,
+        written=_written(record["writes"], folder / COLLECTOR),
         cpu=cpu,
         peak_rss=record["peak_rss"],
     )
@@ -137,8 +145,9 @@ def samples(path: Path) -> Iterator[Sample]:
             return
 
 
-def _written(path: Path) -> list[Written]:
-    return [Written(one.at_ns, one.output) for one in samples(path)]
+def _written(writes: Iterable[tuple[int, int]], path: Path) -> list[Written]:
+    known = [*((at_ns, length) for at_ns, length in writes), *((one.at_ns, one.output) for one in samples(path))]
+    return [Written(at_ns, length) for at_ns, length in sorted(known)]
 
 
 def _complaints(folder: Path, scenario: Scenario, role: Role, index: int) -> Iterator[str]:

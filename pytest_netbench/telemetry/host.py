@@ -107,23 +107,40 @@ class Collector:
             self.problem = f"the collector's record ends early: {error.strerror}"
 
 
-class FirstWrite:
-    """When is something first written into a file? Told by the kernel (inotify); None where it can't."""
+class Writes:
+    """When is something written into a file, and how long is it then? Told by the kernel (inotify).
+
+    The first write is seen, then one after each of pauses that double: enough to date the lines in a driver's output,
+    too few to disturb it. Where the kernel can't tell, nothing is seen.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.at_ns: int | None = None
+        self.seen: list[tuple[int, int]] = []
+        self._path = path
+        self._pause = 0.001
         self._loop = asyncio.get_running_loop()
+        self._later: asyncio.TimerHandle | None = None
         self._descriptor: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor >= 0:
-            _libc.inotify_add_watch(self._descriptor, os.fsencode(path), ctypes.c_uint32(_IN_MODIFY | _IN_ONESHOT))
-            self._loop.add_reader(self._descriptor, self._seen)
+            self._loop.add_reader(self._descriptor, self._written)
+            self._watch()
 
-    def _seen(self) -> None:
-        self.at_ns = time.monotonic_ns()
-        self.close()
+    def _watch(self) -> None:
+        mask = ctypes.c_uint32(_IN_MODIFY | _IN_ONESHOT)
+        _libc.inotify_add_watch(self._descriptor, os.fsencode(self._path), mask)
+
+    def _written(self) -> None:
+        at_ns = time.monotonic_ns()
+        os.read(self._descriptor, 4096)
+        self.seen.append((at_ns, self._path.stat().st_size))
+        if self._pause < PERIOD:  # from there on, the collector's samples are as good
+            self._later = self._loop.call_later(self._pause, self._watch)
+            self._pause *= 2
 
     def close(self) -> None:
         """Watch no longer."""
+        if self._later is not None:
+            self._later.cancel()
         if self._descriptor >= 0:
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)

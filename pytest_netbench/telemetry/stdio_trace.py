@@ -1,10 +1,13 @@
 """What did a real driver do? From the lines of its ``TRACE=stdio`` to the report that our own drivers write; pure.
 
-Clocks. A client's lines count from its start, all on one axis: one known instant (that of the first line) puts them on
-the host's clock. A server's count from each connection's own beginning. They are put on one axis by what is certain:
-lines stand in the order in which they were written, and at each sample of the collector the output had a known length.
-So every instant found for a server is a lower bound, off by no more than the pause before it or the collector's period.
-All stamps are taken once per wake-up of the driver: what it did in one has the same time.
+Clocks. All stamps are taken when the driver wakes up: what it does in one wake-up has the same time, and is written
+then or later (tens of milliseconds later where it fills its buffer of 100 MB meanwhile). The host notes now and then
+how long the output was when: what stood there was stamped before, what came after was written later.
+- A client's lines count from its start, all on one axis. Its zero is as late as all notes allow, so it is late by the
+  shortest delay between a stamp and a note.
+- A server's count from each connection's own beginning. They are put on one axis by what is certain: lines stand in the
+  order in which they were written, and the notes. Every instant found is a lower bound, off by no more than the pause
+  before it or the period of the notes.
 """
 
 from __future__ import annotations
@@ -58,7 +61,7 @@ class _Reader:
         self._written = written
         self._next = 0
         self._floor = first_ns  # no line from here on was written before this instant
-        self._begun = first_ns is not None
+        self._last_ns: int | None = None
         self.zero_ns: int | None = None
         self.connections: dict[int, _Seen] = {}
         self.samples: defaultdict[str, list[float]] = defaultdict(list)
@@ -88,21 +91,35 @@ class _Reader:
             self._sampled(line)
 
     def _place(self, seen: _Seen, line: Line) -> None:
-        """Find where a connection's zero is on the host's clock: as late as what is certain demands."""
-        if not self._begun:
-            return
+        """Find where the zero of a connection, or of a client, is on the host's clock."""
         while self._next < len(self._written) and self._written[self._next].length <= line.offset:
-            self._floor = max(self._floor or 0, self._written[self._next].at_ns)
+            self._note(self._written[self._next])
             self._next += 1
-        assert self._floor is not None
-        if self._role is Role.CLIENT:
-            if self.zero_ns is None:
-                self.zero_ns = self._floor - line.at_ns
-            seen.zero_ns = self.zero_ns
+        self._last_ns = line.at_ns
+        if self._role is Role.CLIENT or self._floor is None:
             return
         if seen.zero_ns is None or seen.zero_ns + line.at_ns < self._floor:
             seen.zero_ns = self._floor - line.at_ns
         self._floor = seen.zero_ns + line.at_ns
+
+    def _note(self, note: Written) -> None:
+        """One more note, all lines before which are read."""
+        if self._role is Role.SERVER:
+            self._floor = None if self._floor is None else max(self._floor, note.at_ns)
+        elif self._last_ns is not None:
+            zero = note.at_ns - self._last_ns
+            self.zero_ns = zero if self.zero_ns is None else min(self.zero_ns, zero)
+
+    def end(self, executed_ns: int | None) -> None:
+        """All lines are read; a client can't have begun before it was executed."""
+        for note in self._written[self._next :]:
+            self._note(note)
+        if self._role is not Role.CLIENT:
+            return
+        if self.zero_ns is not None and executed_ns is not None:
+            self.zero_ns = max(self.zero_ns, executed_ns)
+        for seen in self.connections.values():
+            seen.zero_ns = self.zero_ns
 
     def _connected(self, seen: _Seen, line: Line) -> None:
         if self._role is Role.CLIENT:
@@ -153,6 +170,7 @@ def parse(
     role: Role,
     index: int,
     *,
+    executed_ns: int | None = None,
     first_ns: int | None = None,
     written: Sequence[Written] = (),
     cpu: CpuUse | None = None,
@@ -160,8 +178,9 @@ def parse(
 ) -> DriverReport:
     """The report of a driver that wrote this to standard output.
 
-    ``first_ns``: when the first line was written; without it there are no instants. ``written``: how long the output
-    was when, in order. Never raises for what stands in the output: garbage is told in ``problems``.
+    ``executed_ns``: when a client was executed. ``first_ns``: when the first line was written, without which a server
+    has no instants. ``written``: how long the output was when, in order, without which a client has none. Never raises
+    for what stands in the output: garbage is told in ``problems``.
     """
     reader = _Reader(scenario, role, first_ns, written)
     for line in lines(output):
@@ -173,6 +192,7 @@ def parse(
         except ValueError:
             start = line.offset
             reader.garbage.append(output[start : output.find(b"\n", start)])
+    reader.end(executed_ns)
     if reader.garbage:
         shown = reader.garbage[0][:80].decode(errors="replace")
         reader.problems.append(f"{len(reader.garbage)} lines of its output are no trace, the first: {shown!r}")

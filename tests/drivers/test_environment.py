@@ -22,7 +22,11 @@ CLIENT = Job(Role.CLIENT, 1, "s2n-tcp", peers=("127.1.2.3:5000", "[::1]:5001"), 
 
 def called(driver: Driver, job: Job, **more: Any) -> Invocation:
     given: dict[str, Any] = {"port": 5000, "multiplex": False, "options": {}, "inherited": {}, **more}
-    paths = {"executable": Path("/bin/driver"), "scenario": Path("/in/s.json"), "report": Path("/out/r.json")}
+    paths: dict[str, Any] = {
+        "executable": Path("/bin/driver"),
+        "scenario": Path("/in/s.json"),
+        "report": Path("/out/r.json"),
+    }
     return invocation(driver, job, **paths, **given)
 
 

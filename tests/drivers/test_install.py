@@ -13,7 +13,7 @@ from pytest_netbench.drivers import install
 def test_what_cargo_has_is_read_from_its_record(tmp_path: Path) -> None:
     """Names with versions; a record that is absent or broken says nothing."""
     assert install.installed(tmp_path) == frozenset()
-    record = {"installs": {"s2n-netbench-driver-tcp 0.1.0 (registry+https://example)": {"bins": []}}}
+    record: dict[str, object] = {"installs": {"s2n-netbench-driver-tcp 0.1.0 (registry+https://example)": {"bins": []}}}
     (tmp_path / ".crates2.json").write_text(json.dumps(record))
     assert install.installed(tmp_path) == {"s2n-netbench-driver-tcp@0.1.0"}
     (tmp_path / ".crates2.json").write_text("{")
@@ -49,7 +49,7 @@ def test_without_cargo_it_says_how_to_get_it(bare: Path, capsys: pytest.CaptureF
 
 def test_a_driver_of_the_right_version_is_left_alone(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is said to be there, cargo isn't run."""
-    record = {"installs": {"s2n-netbench-driver-tcp 0.1.0 (x)": {}}}
+    record: dict[str, object] = {"installs": {"s2n-netbench-driver-tcp 0.1.0 (x)": {}}}
     (bare / ".crates2.json").write_text(json.dumps(record))
     for role in ("server", "client"):
         (bare / f"s2n-netbench-driver-{role}-tcp").touch(mode=0o755)

@@ -106,6 +106,7 @@ def test_a_plugin_adds_rows() -> None:
         ({"transport": "sctp"}, r"transport: unknown value 'sctp': .*known: any, tcp, udp"),
         ({"options": {"mtu": {}}}, r"options.mtu: expected `type`"),
         ({"options": {"mtu": {"type": "integer", "least": "1"}}}, r"options.mtu least: expected an integer"),
+        ({"features": ["stream"]}, r"features: unknown value 'stream': did you mean 'streams'\?"),
         ({"path": 7}, r"\[drivers.mine\] path: expected a list of texts, got 7"),
     ],
 )
@@ -153,7 +154,7 @@ def test_texts_may_be_restricted() -> None:
 
 def test_options_become_arguments() -> None:
     """Flags for true and false, values in their place."""
-    options = s2n.ROWS["s2n-quic"].options | s2n.ROWS["s2n-tcp"].options
+    options = {**s2n.ROWS["s2n-quic"].options, **s2n.ROWS["s2n-tcp"].options}
     assert options["quic.max_mtu"].arguments(1500) == ("--max-mtu", "1500")
     assert options["quic.gso"].arguments(value=False) == ("--disable-gso",)
     assert options["quic.gso"].arguments(value=True) == ()
@@ -190,4 +191,4 @@ def test_a_role_without_a_command_is_unsupported() -> None:
     """A row may describe a client alone."""
     row = registry.table({"mine": {"client": "mine"}})["mine"]
     with pytest.raises(Unsupported, match="driver mine as server: mine has no command for a server"):
-        row.check(None, Role.SERVER, {})  # type: ignore[arg-type]  # the scenario isn't looked at
+        row.check(None, Role.SERVER, {})  # type: ignore[arg-type] # the scenario isn't looked at

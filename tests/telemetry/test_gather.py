@@ -21,7 +21,7 @@ RECORD: dict[str, Any] = {
     "armed": False,
     "began_ns": 900,
     "ended_ns": 5_000_000_000,
-    "first_output_ns": 1_000_000_000,
+    "writes": [[1_000_000_000, 33], [1_001_000_000, 64]],
     "ending": {"status": 0, "signal": None, "expected": True, "reason": ""},
     "counters": {"namespace": "net:[1]", "tcp_retransmits": 2, "udp_rcvbuf_drops": 0},
     "starved": "",
@@ -56,11 +56,11 @@ def test_a_real_drivers_folder_becomes_a_report(tmp_path: Path) -> None:
 
 
 def test_a_client_began_with_its_own_zero(tmp_path: Path) -> None:
-    """The first line tells better when it began than the moment of its execution, if there is one."""
+    """Its lines tell better when it began than the moment of its execution, if there are any."""
     report = read(folder(tmp_path, "tcp_exchange", Role.CLIENT))
     assert report.began_ns == report.driver.began_ns
     assert 0 < 1_000_000_000 - (report.began_ns or 0) < 10_000_000
-    assert read(folder(tmp_path, "tcp_exchange", Role.CLIENT, first_output_ns=None)).began_ns == 900
+    assert read(folder(tmp_path, "tcp_exchange", Role.CLIENT, writes=[])).began_ns == 900
 
 
 def test_an_error_of_a_server_that_goes_on_is_a_problem(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netbench.telemetry import host
 from pytest_netbench.telemetry.gather import samples
-from pytest_netbench.telemetry.host import Collector, FirstWrite, Sample, Window
+from pytest_netbench.telemetry.host import Collector, Sample, Window, Writes
+from pytest_netbench.telemetry.model import KernelCounters
 
 SNMP = """\
 Ip: Forwarding DefaultTTL
@@ -57,7 +57,7 @@ def test_this_kernel_is_read() -> None:
     """The real files have the form that is expected."""
     window = Window.now()
     assert window.cpu_ticks > 0
-    assert window.until(window) == host.KernelCounters(window.namespace, 0, 0)
+    assert window.until(window) == KernelCounters(window.namespace, 0, 0)
 
 
 async def test_the_collector_samples_at_both_ends(tmp_path: Path) -> None:
@@ -88,21 +88,22 @@ async def test_a_full_disk_ends_the_record_and_not_the_driver(tmp_path: Path) ->
     assert collector.problem == "the collector's record ends early: No space left on device"
 
 
-async def test_the_first_write_is_dated(tmp_path: Path) -> None:
-    """By the kernel's word, when it happens; later ones change nothing."""
+async def test_writes_are_dated(tmp_path: Path) -> None:
+    """By the kernel's word, when they happen, with the length; not all of many, but the first in any case."""
     path = tmp_path / "out"
     path.touch()
-    watch = FirstWrite(path)
-    assert watch.at_ns is None
+    watch = Writes(path)
     with path.open("wb", buffering=0) as file:
         file.write(b"x")
-    while watch.at_ns is None:  # noqa: ASYNC110 - until the loop has looked
-        await asyncio.sleep(0)
-    first = watch.at_ns
-    path.write_bytes(b"y")
-    await asyncio.sleep(0)
-    assert watch.at_ns == first
+        async with asyncio.timeout(30):
+            while len(watch.seen) < 2:
+                await asyncio.sleep(0)
+                if watch.seen:
+                    file.write(b"x")
     watch.close()
+    (first, one), (second, two) = watch.seen
+    assert first < second
+    assert 1 == one < two
 
 
 def test_a_record_that_was_cut_is_read_to_there(tmp_path: Path) -> None:

@@ -38,12 +38,23 @@ def test_only_clients_know_connect_times(name: str) -> None:
 
 
 def test_a_clients_lines_are_on_one_axis() -> None:
-    """One known instant, that of the first line, dates them all."""
+    """One note of when something stood there dates them all."""
     report = read("tcp_exchange", EXCHANGE, Role.CLIENT, first_ns=SECOND)
     assert report.began_ns is not None
     assert report.began_ns < SECOND < (report.first_byte_ns or 0) < (report.last_byte_ns or 0)
     first, _, last = report.connections
     assert (first.last_byte_ns or 0) < (last.first_byte_ns or 0)
+
+
+def test_a_clients_zero_is_as_late_as_all_notes_allow() -> None:
+    """What stood there was stamped before; but nothing began before it was executed."""
+    output = b"0:00:00.001 [0] open[0]\n0:00:00.050 [0] send[0]=1\n0:00:00.060 [0] send[0]=1\n"
+    late, exact = Written(SECOND + 41_000_000, 24), Written(SECOND + 50_000_000, 50)
+    zero = parse(output, EXCHANGE, Role.CLIENT, 0, written=[late]).began_ns
+    assert zero == SECOND + 40_000_000
+    assert parse(output, EXCHANGE, Role.CLIENT, 0, written=[late, exact]).began_ns == SECOND
+    report = parse(output, EXCHANGE, Role.CLIENT, 0, written=[late, exact], executed_ns=SECOND + 5)
+    assert report.began_ns == SECOND + 5
 
 
 def test_without_an_instant_nothing_is_dated() -> None:

@@ -24,7 +24,7 @@ from pytest_netbench.scenario.model import (
     Time,
 )
 from pytest_netbench.telemetry.model import DriverReport
-from pytest_netbench.telemetry.stdio_trace import parse
+from pytest_netbench.telemetry.stdio_trace import Written, parse
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"
 
@@ -67,5 +67,7 @@ BOTH_WAYS = scenario(
 
 
 def read(name: str, of: Scenario, role: Role, first_ns: int | None = None) -> DriverReport:
-    """The report of one recorded end."""
-    return parse((TRACES / name / f"{role.value}.out").read_bytes(), of, role, 0, first_ns=first_ns)
+    """The report of one recorded end; ``first_ns``: when its first line was written."""
+    output = (TRACES / name / f"{role.value}.out").read_bytes()
+    written = [] if first_ns is None else [Written(first_ns, output.find(b"\n") + 1)]
+    return parse(output, of, role, 0, first_ns=first_ns, written=written)

@@ -1,0 +1,56 @@
+"""Is a scenario that a driver can't do refused, with the reason, and every other accepted?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_netbench.drivers import registry
+from pytest_netbench.errors import Unsupported
+from pytest_netbench.roles import Role
+from pytest_netbench.scenario import catalog
+from pytest_netbench.scenario.analysis import analyse
+
+TWO = analyse(catalog.ping(streams=2))
+ONE = analyse(catalog.ping())
+
+
+@pytest.mark.parametrize("name", registry.KNOWN)
+@pytest.mark.parametrize("role", Role)
+def test_the_catalogues_default_runs_with_every_driver(name: str, role: Role) -> None:
+    """What the real generator writes without parameters is supported."""
+    for scenario in (
+        catalog.connect(),
+        catalog.ping(),
+        catalog.request_response(),
+        catalog.fan_out(),
+        catalog.fan_in(),
+    ):
+        registry.KNOWN[name].check(analyse(scenario), role, {})
+
+
+def test_what_breaks_a_real_driver_is_unsupported_by_that_one() -> None:
+    """Its fault is told with the place in the scenario; the others do it."""
+    bad = analyse(replace(catalog.ping(), id="-x"))
+    with pytest.raises(Unsupported, match="driver s2n-native-tls as server: id: an id that begins with '-'"):
+        registry.KNOWN["s2n-native-tls"].check(bad, Role.SERVER, {})
+    registry.KNOWN["s2n-tls"].check(bad, Role.SERVER, {})
+
+
+def test_a_driver_carries_what_its_row_says() -> None:
+    """What a scenario needs beyond that is named."""
+    row = replace(registry.KNOWN["tcp"], features=frozenset())
+    with pytest.raises(Unsupported, match="it doesn't carry several streams a connection"):
+        row.check(TWO, Role.CLIENT, {})
+    replace(row, features=frozenset({"streams"})).check(TWO, Role.CLIENT, {})
+    row.check(ONE, Role.CLIENT, {})
+
+
+def test_without_multiplexing_there_is_one_stream() -> None:
+    """To switch it off makes several streams unsupported, not different."""
+    row = registry.KNOWN["s2n-tcp"]
+    row.check(TWO, Role.CLIENT, {"multiplex": True})
+    row.check(ONE, Role.CLIENT, {"multiplex": False})
+    with pytest.raises(Unsupported, match="2 streams a connection need multiplexing, which is switched off"):
+        row.check(TWO, Role.CLIENT, {"multiplex": False})

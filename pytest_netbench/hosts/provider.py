@@ -63,7 +63,7 @@ class Provider(ABC):
 
     @abstractmethod
     async def salvage(self, host: Host, into: Path) -> None:
-        """Copy what can be had of a host's logs into a folder, also from a dead host; never raises for a missing one."""
+        """Copy what can be had of a host's logs into a folder, also from a dead host; a missing one is no error."""
 
     @abstractmethod
     def sweep(self) -> None:

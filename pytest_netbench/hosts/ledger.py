@@ -1,0 +1,154 @@
+"""What did a run make, and what of it is still there? Lines written and synced before and after each thing is made.
+
+``$XDG_STATE_HOME/netbench/RUN.jsonl``: ``{"event": "intent|made|removed", "kind", "id", "at"}``, the first of them for
+the process that owns the run. Of a process the id is ``PID:START``, with the kernel's start time, so that a number that
+was given to somebody else since is never mistaken for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from pytest_netbench.errors import HostError
+
+OWNER, PROCESS, DIRECTORY, KEPT = "owner", "process", "directory", "kept"
+INTENT, MADE, REMOVED = "intent", "made", "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line; ``at`` in seconds since the epoch."""
+
+    event: str
+    kind: str
+    id: str
+    at: float
+
+
+def state_folder() -> Path:
+    """Where the ledgers of this user are."""
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "netbench"
+
+
+def identify(pid: int) -> str:
+    """A process as ledgers name it; empty if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return f"{pid}:{stat.rpartition(')')[2].split()[19]}"
+
+
+def is_alive(identity: str) -> bool:
+    """Whether this very process is there; a zombie isn't."""
+    pid = identity.partition(":")[0]
+    if not pid.isdigit() or identify(int(pid)) != identity:
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+class Ledger:
+    """One run's ledger; a context manager that closes the file."""
+
+    def __init__(self, run: str, path: Path) -> None:
+        self.run, self.path = run, path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = path.open("a", encoding="utf-8")
+        self._write(MADE, OWNER, identify(os.getpid()))
+
+    @classmethod
+    def open(cls, run: str) -> Ledger:
+        """A run's ledger in this user's state folder.
+
+        :raises HostError: if it can't be written: nothing may be made that couldn't be found again.
+        """
+        path = state_folder() / f"{run}.jsonl"
+        try:
+            return cls(run, path)
+        except OSError as error:
+            raise HostError(
+                f"can't write the ledger {path}: {error.strerror}; XDG_STATE_HOME names another place"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def intent(self, kind: str, name: str) -> None:
+        """This is about to be made."""
+        self._write(INTENT, kind, name)
+
+    def made(self, kind: str, name: str) -> None:
+        """This is there."""
+        self._write(MADE, kind, name)
+
+    def removed(self, kind: str, name: str) -> None:
+        """This is gone, or was never made."""
+        self._write(REMOVED, kind, name)
+
+    def held(self) -> tuple[Entry, ...]:
+        """What is meant or made, and not removed."""
+        return held(entries(self.path))
+
+    def close(self) -> None:
+        """Close the file; what it holds stays there for a reaper."""
+        self._file.close()
+
+    def _write(self, event: str, kind: str, name: str) -> None:
+        _sync(self._file, Entry(event, kind, name, time.time()))
+
+
+def append(path: Path, event: str, kind: str, name: str) -> None:
+    """Write a line into somebody's ledger, as a reaper does."""
+    with path.open("a", encoding="utf-8") as file:
+        _sync(file, Entry(event, kind, name, time.time()))
+
+
+def _sync(file: TextIO, entry: Entry) -> None:
+    file.write(json.dumps(asdict(entry)) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def entries(path: Path) -> Iterator[Entry]:
+    """The lines of a ledger; one that was torn by a crash is passed over."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            found = json.loads(line)
+            yield Entry(str(found["event"]), str(found["kind"]), str(found["id"]), float(found["at"]))
+        except (ValueError, TypeError, KeyError):
+            continue
+
+
+def held(lines: Iterator[Entry]) -> tuple[Entry, ...]:
+    """What these lines leave standing, the latest first: the order in which to remove it."""
+    standing: dict[tuple[str, str], Entry] = {}
+    for one in lines:
+        standing.pop((one.kind, one.id), None)
+        if one.event != REMOVED and one.kind not in {OWNER, KEPT}:
+            standing[one.kind, one.id] = one
+    return tuple(reversed(standing.values()))
+
+
+def owner(path: Path) -> str:
+    """The process that owns a ledger's run, as last written; empty if none is known."""
+    return next((one.id for one in reversed(list(entries(path))) if one.kind == OWNER), "")

@@ -47,15 +47,14 @@ class DriverFailure(Exception):
 
 
 @contextlib.contextmanager
-def _storage() -> Iterator[None]:
-    """Tell a full or read-only disk from other errors."""
+def _storage(folder: Path) -> Iterator[None]:
+    """Tell a disk that is full, or a folder that can't be written, from other errors."""
     try:
         yield
     except OSError as error:
-        if error.errno in _STORAGE:
-            raise DriverFailure(
-                Reason.STORAGE, f"{error.filename or 'a file'} can't be written: {error.strerror}"
-            ) from error
+        if error.errno in _STORAGE or str(error.filename).startswith(str(folder)):
+            detail = f"{error.filename or 'a file'} can't be written: {error.strerror}"
+            raise DriverFailure(Reason.STORAGE, detail) from error
         raise
 
 
@@ -229,7 +228,7 @@ class Execution:
             argv = arm.waiting_child(argv)
         output = self._outbox / OUTPUT
         try:
-            with _storage():
+            with _storage(self._outbox):
                 self._process = Process.start(
                     argv,
                     env,
@@ -253,7 +252,7 @@ class Execution:
             raise DriverFailure(Reason.MISSING, str(error)) from error
         scenario = self._inbox / "scenario.json"
         if self.driver.configures and self._options:
-            with _storage():
+            with _storage(self._inbox):
                 text = configured(scenario.read_bytes(), self.job.role, self.job.index, self._options)
                 scenario = self._inbox / "configured.json"
                 scenario.write_bytes(text)
@@ -272,7 +271,7 @@ class Execution:
     async def _begin_window(self) -> None:
         self._begin = Window.now()
         self._collector = Collector(self._running.tree, self._outbox / OUTPUT, self._outbox / COLLECTOR)
-        with _storage():
+        with _storage(self._outbox):
             await self._collecting.enter_async_context(self._collector)
 
     async def _within(self, awaitable: Awaitable[Any], seconds: float, what: str) -> Any:  # noqa: ANN401 - what is awaited
@@ -348,7 +347,7 @@ class Execution:
             "peak_rss": max(ended.peak_rss or 0, 0 if collector is None else collector.peak_rss) or None,
             "problems": [collector.problem] if collector is not None and collector.problem else [],
         }
-        with _storage():
+        with _storage(self._outbox):
             (self._outbox / HOST).write_text(json.dumps(record))
 
 

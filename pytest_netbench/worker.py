@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -168,6 +169,7 @@ def main(address: str, table: str, directory: str | Path, ready: Callable[[str],
     ``address``: where to listen, a russula address. ``table``: the drivers, as ``registry.dump`` wrote them.
     ``directory``: a folder of this worker's own. ``ready``: called with the address once it listens.
     """
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
     asyncio.run(work(address, registry.load(table), Path(directory), ready))
 
 

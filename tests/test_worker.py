@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import select
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -107,6 +111,25 @@ async def test_an_order_without_sense_is_refused(
     assert detail in caught.value.detail
     async with Round(address, scenario, tmp_path / "again", "mine").server():
         pass
+
+
+async def test_a_worker_that_is_terminated_ends_its_drivers(tmp_path: Path, scenario: Path) -> None:
+    """SIGTERM ends the process with status 0, and the server that it ran."""
+    program, sockets = tmp_path / "driver.py", tmp_path / "sockets"
+    program.write_text(DRIVER)
+    sockets.mkdir(mode=0o700)
+    rows = registry.table({"mine": {"server": [sys.executable, str(program)]}})
+    command = [sys.executable, "-m", "pytest_netbench.worker", f"--address=unix:{sockets}/w", f"--directory={tmp_path}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as worker:  # noqa: ASYNC220 - it starts at once
+        assert worker.stdin is not None
+        worker.stdin.write(registry.dump(rows))
+        worker.stdin.close()
+        async with Round(f"unix:{sockets}/w", scenario, tmp_path / "results", "mine").server() as server:
+            driver = os.pidfd_open(int(str(server.said("server", NetbenchServer.RUNNING)["pid"])))
+            worker.terminate()
+            assert await asyncio.to_thread(worker.wait, 30) == 0
+    assert select.select([driver], [], [], 0)[0]  # readable: it has ended
+    os.close(driver)
 
 
 async def test_a_conversation_that_ends_early_leaves_no_driver(address: str, scenario: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pytest_netbench.scenario.catalog import connect, download, ping, request_re
 from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
+from russula import WorkerFailed
 
 pytestmark = pytest.mark.real
 NO_PROMISE = Budgets(udp_drops=None)  # small default buffers drop datagrams on a loopback: that is QUIC's to repair
@@ -60,6 +61,21 @@ SCENARIOS = {
 async def test_a_real_round_is_valid(driver: Driver, name: str, tmp_path: Path) -> None:
     """Bytes sent are bytes received, every connect is accepted, both ends are as expected."""
     assert await reasons(driver, SCENARIOS[name], tmp_path) == ()
+
+
+async def test_a_client_that_waits_for_ever_is_ended(tmp_path: Path) -> None:
+    """The real client hangs when its server doesn't multiplex: it is ended at its deadline, and that is said."""
+    driver = registry.KNOWN["s2n-tcp"]
+    try:
+        driver.locate()
+    except DriverMissing as missing:
+        pytest.skip(str(missing))
+    SCENARIOS["download"].write(tmp_path / "scenario.json")
+    async with serving({driver.name: driver}, tmp_path) as address:
+        one = Round(address, tmp_path / "scenario.json", tmp_path / "results", driver.name, timeout_s=0.5)
+        one.of = {Role.CLIENT: {"multiplex": True}}
+        with pytest.raises(WorkerFailed, match=r"client failed in RUNNING: deadline: .* didn't end within 0.5 s"):
+            await one.play()
 
 
 async def test_several_streams_are_multiplexed(driver: Driver, tmp_path: Path) -> None:

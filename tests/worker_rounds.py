@@ -37,10 +37,11 @@ class Round:
         self.address, self.scenario, self.results = address, scenario, results
         self.job = Job(Role.SERVER, 0, driver, bind="127.0.0.1", **job)
         self.peers: tuple[str, ...] = ()
+        self.of: dict[Role, dict[str, Any]] = {}
 
     def target(self, role: Role) -> Target:
         def order() -> Mapping[str, Any]:
-            return replace(self.job, role=role, peers=self.peers).to_order()
+            return replace(self.job, role=role, peers=self.peers, **self.of.get(role, {})).to_order()
 
         results = self.results / role.value
         files = {"scenario.json": self.scenario}

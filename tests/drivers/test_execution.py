@@ -203,6 +203,15 @@ async def test_a_full_disk_is_told(place: Path, monkeypatch: pytest.MonkeyPatch)
     assert failure.detail.endswith("driver.out can't be written: No space left on device")
 
 
+async def test_a_folder_that_is_gone_is_told(place: Path) -> None:
+    """Not as a driver that can't be executed."""
+    driver = mine(place, "listens")
+    (place / "outbox").rmdir()
+    failure = await failure_of_server(place, driver)
+    assert failure.reason is Reason.STORAGE
+    assert failure.detail.endswith("driver.out can't be written: No such file or directory")
+
+
 async def test_leaving_early_leaves_nothing(place: Path) -> None:
     """Whatever state it is in, the driver is gone when the execution is left."""
     async with execution(place, mine(place, "listens"), SERVER) as server:

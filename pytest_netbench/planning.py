@@ -97,8 +97,8 @@ async def provider(session: Session) -> AsyncIterator[Provider]:
     """The session's provider, while it lives; SIGTERM ends the session as Ctrl-C does, so that it is closed."""
     from pytest_netbench.drivers.registry import dump
 
-    with Ledger.open(session.name) as ledger, _terminated_as_interrupted():
-        session.ledger = ledger
+    ledger = session.ledger = Ledger.open(session.name)  # closed with the session, which may have to sweep after us
+    with _terminated_as_interrupted():
         context = ProviderContext(
             run=session.name,
             ledger=ledger,

@@ -1,0 +1,2 @@
+"""TEMP."""
+def write(record, path): path.write_text("temp")

@@ -24,8 +24,7 @@ async def serving(rows: Mapping[str, Driver], folder: Path) -> AsyncIterator[str
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     (folder / "w").mkdir(mode=0o700)
     task = asyncio.create_task(work(f"unix:{folder}/w/w", rows, folder, listening.set_result))
-    await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED, timeout=30)
-    yield listening.result()
+    yield await asyncio.wait_for(listening, 30)
     task.cancel()
     await asyncio.wait([task])
 

@@ -7,9 +7,11 @@ Its contract is that of the netbench drivers: the environment says what to do (`
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_netbench.drivers.driver import (
@@ -110,11 +112,17 @@ def _command_line(where: str, value: object) -> tuple[str, ...]:
         raise UsageError(f"{where}: {value!r} can't be split into words: {error}") from error
     if not words or not words[0]:
         raise UsageError(f"{where}: expected a program and its arguments, got nothing")
-    return words
+    return (_from_here(words[0]), *words[1:]) if os.sep in words[0] else words
 
 
 def _folders(where: str, value: object) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else _texts(where, value)
+    folders = (value,) if isinstance(value, str) else _texts(where, value)
+    return tuple(_from_here(one) for one in folders)
+
+
+def _from_here(path: str) -> str:
+    """A path as a worker finds it, which stands in another folder."""
+    return str(Path(path).expanduser().absolute())
 
 
 def _env(where: str, value: object) -> dict[str, str]:

@@ -22,7 +22,7 @@ from pytest_netbench.telemetry.programs import Stream, cut_streams, dialled
 from pytest_netbench.telemetry.stdio_lines import Garbage, Line, duration_s, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_netbench.scenario.model import Connection, Scenario
 
@@ -65,6 +65,7 @@ class _Reader:
         self.zero_ns: int | None = None
         self.connections: dict[int, _Seen] = {}
         self.samples: defaultdict[str, list[float]] = defaultdict(list)
+        self.marks: list[tuple[str, _Seen, int]] = []
         self.problems: list[str] = []
         self.garbage: list[bytes] = []
 
@@ -88,7 +89,9 @@ class _Reader:
         elif line.event in (b"send", b"recv"):
             self._moved(seen, line)
         elif line.event == b"prof":
-            self._sampled(line)
+            self.samples[self._trace(line)].append(duration_s(line.amount.decode()))
+        elif line.event == b"trce":
+            self.marks.append((self._trace(line), seen, line.at_ns))
 
     def _place(self, seen: _Seen, line: Line) -> None:
         """Find where the zero of a connection, or of a client, is on the host's clock."""
@@ -139,7 +142,7 @@ class _Reader:
             seen.first_ns = line.at_ns if seen.first_ns is None else seen.first_ns
             seen.last_ns = line.at_ns
 
-    def _sampled(self, line: Line) -> None:
+    def _trace(self, line: Line) -> str:
         subject = line.subject.decode()
         name = subject
         if not line.scopes:  # with them, traces are named; without, numbered
@@ -147,7 +150,7 @@ class _Reader:
             name = self._traces[int(subject)] if known else subject
         if name not in self._traces:
             raise ValueError("a trace that the scenario doesn't have")
-        self.samples[name].append(duration_s(line.amount.decode()))
+        return name
 
 
 def _number(text: bytes) -> int:
@@ -208,7 +211,16 @@ def parse(
         cpu=cpu,
         peak_rss=peak_rss,
         problems=tuple(reader.problems),
+        marks=_marks(reader),
     )
+
+
+def _marks(reader: _Reader) -> Mapping[str, tuple[int, ...]]:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for name, seen, at_ns in reader.marks:
+        if seen.zero_ns is not None:
+            found[name].append(seen.zero_ns + at_ns)
+    return {name: tuple(instants) for name, instants in found.items()}
 
 
 def _connections(reader: _Reader, scenario: Scenario, role: Role, index: int) -> tuple[ConnectionReport, ...]:

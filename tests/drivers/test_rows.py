@@ -74,6 +74,15 @@ def test_a_section_becomes_a_row() -> None:
     assert (row.arming, row.output) == (Arming.EXECUTED, OutputFormat.STDIO)
 
 
+def test_paths_are_from_where_one_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A worker stands elsewhere: it gets whole paths; names alone are looked for."""
+    monkeypatch.chdir(tmp_path)
+    row = registry.table({"mine": {"server": "./build/mine", "client": "mine", "path": "bin"}})["mine"]
+    assert row.commands[Role.SERVER].argv == (str(tmp_path / "build/mine"),)
+    assert row.commands[Role.CLIENT].argv == ("mine",)
+    assert row.paths == (str(tmp_path / "bin"),)
+
+
 def test_a_known_driver_may_be_told_where_it_is() -> None:
     """A section for it says where to look first, and nothing else."""
     assert registry.table({"s2n-tcp": {"path": "/opt"}})["s2n-tcp"].paths == ("/opt",)

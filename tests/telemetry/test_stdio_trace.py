@@ -90,6 +90,14 @@ def test_the_collector_dates_what_comes_after_a_pause() -> None:
     assert second.first_byte_ns == 3 * SECOND + 6_000
 
 
+def test_points_of_a_trace_are_dated() -> None:
+    """An operation ``trace`` marks an instant, where instants are known."""
+    output = b"0:00:00.001 [0] open[0]\n0:00:00.004 [0] trce[1]\n"
+    note = [Written(SECOND, 24)]
+    assert parse(output, EXCHANGE, Role.CLIENT, 0, written=note).marks == {"response": (SECOND + 3_000_000,)}
+    assert parse(output, EXCHANGE, Role.CLIENT, 0).marks == {}
+
+
 def test_a_timed_iterate_cuts_its_stream() -> None:
     """Its bytes may differ between the ends: the report says so."""
     for name in ("tcp_ping", "quic_ping"):

@@ -1,0 +1,65 @@
+"""Does the example of an own driver do what its page says?"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worker_rounds import Round, serving
+
+from pytest_netbench.drivers import registry
+from pytest_netbench.drivers.driver import Driver
+from pytest_netbench.result.validity import judge
+from pytest_netbench.roles import Role
+from pytest_netbench.scenario.analysis import analyse
+from pytest_netbench.scenario.catalog import connect, ping, request_response
+from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.telemetry.gather import read_host
+from russula import WorkerFailed
+
+PAGE = Path(__file__).parents[1] / "docs" / "drivers.md"
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Driver:
+    """The driver of the page."""
+    (program,) = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    path = tmp_path / "mydriver.py"
+    path.write_text(program)
+    command = [sys.executable, str(path)]
+    return registry.table({"mine": {"server": command, "client": command, "transport": "tcp"}})["mine"]
+
+
+async def play(mine: Driver, scenario: Scenario, folder: Path, **job: Any) -> None:
+    scenario.write(folder / "scenario.json")
+    async with serving({"mine": mine}, folder) as address:
+        await Round(address, folder / "scenario.json", folder / "results", "mine", **job).play()
+
+
+@pytest.mark.parametrize(
+    "scenario", [connect(connections=5), request_response(response=500_000, connections=3)], ids=str
+)
+async def test_its_rounds_are_valid(mine: Driver, scenario: Scenario, tmp_path: Path) -> None:
+    """It transfers what the scenario says, tells it, and ends as it should."""
+    await play(mine, scenario, tmp_path)
+    hosts = [read_host(tmp_path / "results" / role.value, mine, scenario, role, 0, role.value) for role in Role]
+    assert judge(scenario, analyse(scenario), hosts, 0.0, armed=False, control_bytes=0) == ()
+
+
+async def test_what_it_cannot_do_is_unsupported(mine: Driver, tmp_path: Path) -> None:
+    """Status 127, and its own words why."""
+    with pytest.raises(WorkerFailed) as caught:
+        await play(mine, ping(time=0.1), tmp_path)
+    assert (caught.value.reason, caught.value.tail) == ("unsupported", "can't iterate")
+
+
+def test_every_key_is_on_the_page() -> None:
+    """What a section may hold is documented, and so are the options of all known drivers."""
+    from pytest_netbench.drivers.own import _KEYS
+
+    page = PAGE.read_text()
+    options = {name for row in registry.KNOWN.values() for name in row.options}
+    assert [name for name in (*_KEYS, *options) if f"`{name}`" not in page and name not in ("level", "transport")] == []

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pytest_netbench.result.model import TestRecord
     from pytest_netbench.session import Session
 
-KEPT_SAMPLES = 512
-"""Order statistics of a round's trace that the report is drawn from; the figures themselves come from all samples."""
+CURVE_POINTS = 40
+"""Points of a round's trace that the report is drawn from; the figures themselves come from all samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +42,24 @@ def session_record(session: Session, parcels: Iterable[Parcel]) -> SessionRecord
 
 
 def thinned(record: TestRecord) -> TestRecord:
-    """The record with at most ``KEPT_SAMPLES`` evenly spaced order statistics of each round's traces."""
+    """The record with a short curve in the place of each trace's samples, which may be millions."""
     return replace(
         record,
         rounds=tuple(
-            replace(one, samples={name: _order_statistics(values) for name, values in one.samples.items()})
+            replace(one, samples={}, curves={name: curve(values) for name, values in one.samples.items()})
             for one in record.rounds
         ),
     )
 
 
-def _order_statistics(values: tuple[float, ...]) -> tuple[float, ...]:
-    if len(values) <= KEPT_SAMPLES:
-        return values
-    ordered, last = sorted(values), KEPT_SAMPLES - 1
-    return tuple(ordered[index * (len(ordered) - 1) // last] for index in range(KEPT_SAMPLES))
+def curve(values: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
+    """Percentiles and values, as evenly spaced towards the tail as 90, 99 and 99.9 % are."""
+    ordered, count = sorted(values), len(values)
+    if count <= 1:
+        return tuple((0.0, value) for value in ordered)
+    shares = (1 - count ** (-index / (CURVE_POINTS - 1)) for index in range(CURVE_POINTS))
+    ranks = dict.fromkeys(min(count - 1, int(share * count)) for share in shares)
+    return tuple((rank / count, ordered[rank]) for rank in ranks)
 
 
 class Folder:

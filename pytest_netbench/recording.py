@@ -32,6 +32,10 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         item.stash[_OUTCOME] = word
         if report.skipped and isinstance(report.longrepr, tuple):
             item.stash[_REASON] = str(report.longrepr[2]).removeprefix("Skipped: ")
+    if report.when == "call" and BENCH in item.stash and item.config.getoption("htmlpath", None):
+        from pytest_netbench.report import pytest_html
+
+        report.extras = [*getattr(report, "extras", []), *pytest_html.extras(thinned(item.stash[BENCH].record()))]
     if report.when == "teardown":
         report.netbench = _parcel(item)  # type: ignore[attr-defined]
 
@@ -74,7 +78,7 @@ def pack(parcel: Parcel) -> str:
     return json.dumps(
         {
             "session": store.session_to_json(SessionRecord("", "", "", {}, {}, (parcel.record,))),
-            "samples": [{name: list(values) for name, values in one.samples.items()} for one in parcel.record.rounds],
+            "curves": [dict(one.curves) for one in parcel.record.rounds],
             "staging": parcel.staging,
             "ledger": parcel.ledger,
         }
@@ -88,8 +92,8 @@ def unpack(text: str) -> Parcel:
     whole = json.loads(text)
     (record,) = from_json(whole["session"].encode(), name="a report of an xdist worker").tests
     rounds = tuple(
-        replace(one, samples={name: tuple(values) for name, values in samples.items()})
-        for one, samples in zip(record.rounds, whole["samples"], strict=True)
+        replace(one, curves={name: tuple((share, value) for share, value in curve) for name, curve in curves.items()})
+        for one, curves in zip(record.rounds, whole["curves"], strict=True)
     )
     return Parcel(replace(record, rounds=rounds), whole["staging"], whole["ledger"])
 

@@ -35,6 +35,7 @@ class Round:
     """One round: its numbers, and why it doesn't count (``validity`` is empty for a valid one).
 
     ``samples``: trace name with blanks as ``_`` to seconds, merged over the clients; not written to results.json.
+    ``curves``: short ones in their place, percentile (0 to below 1) and seconds, for the charts; not written either.
     ``whole_process``: names of metrics that cover the whole process, start included; never gated.
     ``logs``: the round's folder under the result folder.
     """
@@ -49,6 +50,9 @@ class Round:
     control_bytes_in_run: int
     validity: tuple[str, ...]
     samples: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    curves: Mapping[str, tuple[tuple[float, float], ...]] = field(
+        default_factory=lambda: MappingProxyType({}), compare=False
+    )
     whole_process: frozenset[str] = frozenset()
     logs: str = ""
 

@@ -7,11 +7,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers.driver import Arming, Command, Driver, End, OutputFormat, Transport
+from pytest_netbench.drivers.driver import (
+    Arming,
+    Command,
+    Driver,
+    End,
+    OptionKind,
+    OptionSpec,
+    OutputFormat,
+    Transport,
+)
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_OPTIONS: Mapping[str, OptionSpec] = {
+    "tcp.nodelay": OptionSpec(OptionKind.BOOLEAN, "send small segments at once (false: Nagle's algorithm)"),
+    "tcp.congestion_control": OptionSpec(OptionKind.TEXT, "the kernel's algorithm, as cubic or bbr"),
+    "tcp.send_buffer": OptionSpec(OptionKind.INTEGER, "bytes of the socket's send buffer (SO_SNDBUF)", least=1),
+    "tcp.receive_buffer": OptionSpec(OptionKind.INTEGER, "bytes of the socket's receive buffer (SO_RCVBUF)", least=1),
+}
 
 
 def _command(transport: str, role: Role) -> Command:
@@ -27,8 +43,9 @@ ROWS: Mapping[str, Driver] = {
         output=OutputFormat.REPORT,
         ends=dict.fromkeys(Role, (End.EXIT_0,)),
         transport=Transport.TCP,
-        features=frozenset(),
+        options=_OPTIONS,
         configures=True,
+        features=frozenset({"send_streams", "server_streams"}),
         dumps_stacks=True,
     )
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_netbench import run
+from pytest_netbench import run as one_round
 from pytest_netbench.errors import NetbenchError, UsageError
 from pytest_netbench.result.model import Round, TestRecord
 from pytest_netbench.result.result import Result
@@ -68,7 +68,7 @@ class Netbench:
     rounds: list[Round] = field(default_factory=list)
     result: Result | None = None
     _started: str = ""
-    _trial: run.Trial | None = None
+    _trial: one_round.Trial | None = None
 
     def run(self, scenario: Scenario | None = None) -> Result:
         """Run all rounds of the marker's scenario, or of this one, and return what came out.
@@ -97,22 +97,22 @@ class Netbench:
                 rounds.append(done)
         return self._result(rounds)
 
-    async def collect(self, servers: run.Servers, clients: run.Clients) -> Result:
+    async def collect(self, servers: one_round.Servers, clients: one_round.Clients) -> Result:
         """Read what one round left that the test drove by hand, and return what came out.
 
         :raises RunError: if the clients haven't been run to their end.
         """
         stage = self.stage(self._prepare(None), len(self.rounds))
-        done = run.at(run.collect(stage, servers, clients, self._started), self._logs(stage))
+        done = one_round.at(one_round.collect(stage, servers, clients, self._started), self._logs(stage))
         self.rounds.append(done)
         return self._result([done])
 
-    def by_hand(self) -> run.Stage:
+    def by_hand(self) -> one_round.Stage:
         """The place of the round that a test drives by its coordinators."""
-        self._started = self._started or run.now()
+        self._started = self._started or one_round.now()
         return self.stage(self._prepare(None), len(self.rounds))
 
-    def stage(self, trial: run.Trial, index: int) -> run.Stage:
+    def stage(self, trial: one_round.Trial, index: int) -> one_round.Stage:
         """The place of one round: its folder is made, the scenario's file written."""
         folder = self.staging / self.plan.folder
         place = folder / (str(index) if index >= 0 else f"warmup{-index}")
@@ -120,7 +120,7 @@ class Netbench:
         file = folder / "scenario.json"
         if not file.exists():
             trial.scenario.write(file)
-        return run.Stage(trial, self.fleet, self.run_id, index, place, file)
+        return one_round.Stage(trial, self.fleet, self.run_id, index, place, file)
 
     def record(self) -> TestRecord:
         """What results.json says of this test; the outcome is filled in when pytest knows it."""
@@ -138,7 +138,7 @@ class Netbench:
             note=self.fleet.note,
         )
 
-    def _prepare(self, scenario: Scenario | None) -> run.Trial:
+    def _prepare(self, scenario: Scenario | None) -> one_round.Trial:
         wanted = scenario or self.plan.spec.scenario
         if wanted is None:
             raise UsageError("which scenario? Give one to netbench.run(), or scenario= in @pytest.mark.netbench(...)")
@@ -147,28 +147,30 @@ class Netbench:
         if self._trial is None:
             plan = self.plan
             plan.spec.check_fits(wanted)
-            self._trial = run.trial(wanted, plan.server_driver, plan.client_driver, plan.spec.options, plan.timeout)
+            self._trial = one_round.trial(
+                wanted, plan.server_driver, plan.client_driver, plan.spec.options, plan.timeout
+            )
             self.scenario = wanted
         return self._trial
 
-    async def _round(self, trial: run.Trial, number: int) -> Round:
+    async def _round(self, trial: one_round.Trial, number: int) -> Round:
         index = len(self.rounds) if number >= 0 else number
         stage = self.stage(trial, index)
-        started, began = run.now(), time.monotonic()
+        started, began = one_round.now(), time.monotonic()
         try:
             async with self.turn():
-                done = await run.carry_out(stage)
+                done = await one_round.carry_out(stage)
         except NetbenchError as error:
-            self.rounds.append(run.at(run.failed(stage, started, began, str(error)), self._logs(stage)))
+            self.rounds.append(one_round.at(one_round.failed(stage, started, began, str(error)), self._logs(stage)))
             for host in self.fleet.all:
                 await self.provider.salvage(host, stage.folder / host.name)
             raise
-        done = run.at(done, self._logs(stage))
+        done = one_round.at(done, self._logs(stage))
         if number >= 0:
             self.rounds.append(done)
         return done
 
-    def _logs(self, stage: run.Stage) -> str:
+    def _logs(self, stage: one_round.Stage) -> str:
         return f"runs/{self.plan.folder}/{stage.folder.name}"
 
     def _result(self, rounds: list[Round]) -> Result:

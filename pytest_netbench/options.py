@@ -152,7 +152,11 @@ OPTIONS: tuple[Option, ...] = (
         "config", "", _path, None, f"configuration file (default: {FILE}, or [tool.netbench] in pyproject.toml)", "FILE"
     ),
     Option(
-        "keep-hosts", "keep_hosts", _flag, False, "leave the hosts running at the end; `netbench reap` removes them"
+        "keep-hosts",
+        "keep_hosts",
+        _flag,
+        default=False,
+        help="leave the hosts running at the end; `netbench reap` removes them",
     ),
     Option(
         "scenario-limit",

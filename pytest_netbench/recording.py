@@ -26,7 +26,7 @@ _REASON: pytest.StashKey[str] = pytest.StashKey()
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note how each phase ended; after the last, hang the test's record on its report."""
     if report.outcome != "passed" or report.when == "call":
-        word = "error" if report.failed and report.when != "call" else report.outcome
+        word: str = "error" if report.failed and report.when != "call" else report.outcome
         if hasattr(report, "wasxfail"):
             word = "xpassed" if report.passed else "xfailed"
         item.stash[_OUTCOME] = word
@@ -35,7 +35,8 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     if report.when == "call" and BENCH in item.stash and item.config.getoption("htmlpath", None):
         from pytest_netbench.report import pytest_html
 
-        report.extras = [*getattr(report, "extras", []), *pytest_html.extras(thinned(item.stash[BENCH].record()))]
+        made = pytest_html.extras(thinned(item.stash[BENCH].record()))
+        report.extras = [*getattr(report, "extras", []), *made]  # type: ignore[attr-defined]  # pytest-html's own field
     if report.when == "teardown":
         report.netbench = _parcel(item)  # type: ignore[attr-defined]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,7 +123,10 @@ class Stage:
 async def servers(stage: Stage) -> AsyncIterator[Servers]:
     """The coordinator of the servers of a round, at READY."""
     targets = [stage.target(host, tuple) for host in stage.servers]
-    async with Coordinator.connect(SERVER, targets, run=stage.run, deadline=CONNECT_DEADLINE) as coordinator:
+    connecting: AbstractAsyncContextManager[Servers] = Coordinator.connect(
+        SERVER, targets, run=stage.run, deadline=CONNECT_DEADLINE
+    )
+    async with connecting as coordinator:
         await coordinator.run_till(NetbenchServer.READY, deadline=CONNECT_DEADLINE)
         yield coordinator
 
@@ -146,7 +149,10 @@ async def clients(stage: Stage, serving: Callable[[], Servers | None]) -> AsyncI
         return tuple(str(one["address"]) for one in said)
 
     targets = [stage.target(host, peers) for host in stage.clients]
-    async with Coordinator.connect(CLIENT, targets, run=stage.run, deadline=CONNECT_DEADLINE) as coordinator:
+    connecting: AbstractAsyncContextManager[Clients] = Coordinator.connect(
+        CLIENT, targets, run=stage.run, deadline=CONNECT_DEADLINE
+    )
+    async with connecting as coordinator:
         await coordinator.run_till(NetbenchClient.READY, deadline=CONNECT_DEADLINE)
         yield coordinator
 
@@ -154,7 +160,7 @@ async def clients(stage: Stage, serving: Callable[[], Servers | None]) -> AsyncI
 async def play(stage: Stage, serving: Servers, dialling: Clients) -> None:
     """Take both sides from READY to DONE.
 
-    :raises RussulaError: for the first worker that fails or is silent; names it, its state, and its driver's last words.
+    :raises RussulaError: for the first worker that fails or is silent; names it, its state, its driver's last words.
     """
     await serving.run_till(NetbenchServer.RUNNING, deadline=START_DEADLINE)
     await dialling.run_till(NetbenchClient.ARMED, deadline=START_DEADLINE)
@@ -215,7 +221,17 @@ async def carry_out(stage: Stage) -> Round:
 
 def failed(stage: Stage, started: str, began: float, reason: str) -> Round:
     """The record of a round that could not be carried out: no numbers, and why."""
-    return Round(stage.index, None, started, time.monotonic() - began, {}, 0.0, False, 0, (reason,))
+    return Round(
+        index=stage.index,
+        arm=None,
+        started=started,
+        duration_s=time.monotonic() - began,
+        metrics={},
+        start_skew_s=0.0,
+        armed=False,
+        control_bytes_in_run=0,
+        validity=(reason,),
+    )
 
 
 def now() -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_netbench.errors import UsageError, nearest
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pytest_netbench.hosts.ledger import Ledger
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.options import Settings
+
+
+T = TypeVar("T")
 
 
 def run_name() -> str:
@@ -88,14 +91,14 @@ class Session:
 
         :raises UsageError: if there is none of that name.
         """
-        return _known("driver", name, self.drivers)
+        return known("driver", name, self.drivers)
 
     def provider_class(self, name: str | None = None) -> type[Provider]:
         """The provider of that name, or the one that this session uses.
 
         :raises UsageError: if there is none of that name.
         """
-        return _known("provider", name or self.settings.provider, self.providers)
+        return known("provider", name or self.settings.provider, self.providers)
 
     @cached_property
     def staging(self) -> Path:
@@ -117,7 +120,11 @@ class Session:
             self.ledger.close()
 
 
-def _known(kind: str, name: str, table: Mapping[str, Any]) -> Any:  # noqa: ANN401  each caller's table says
+def known(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """The entry of a table.
+
+    :raises UsageError: if there is none of that name; names the nearest.
+    """
     if name not in table:
         raise UsageError(f"unknown {kind} {name!r}: {nearest(name, table)}")
     return table[name]

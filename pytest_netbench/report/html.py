@@ -1,8 +1,9 @@
-"""How does a session become one page? A template with the tests' tables and charts, everything escaped, nothing loaded."""
+"""How does a session become one page? A template with tables and charts, everything escaped, nothing loaded."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -87,7 +88,7 @@ def _counts(session: SessionRecord) -> list[tuple[str, int]]:
     return [(word, sum(test.outcome == word for test in session.tests)) for word in words]
 
 
-def rows(test: TestRecord, summary: dict[str, Summary]) -> list[Row]:
+def rows(test: TestRecord, summary: Mapping[str, Summary]) -> list[Row]:
     """Figures of a test in words."""
     return [
         Row(

@@ -23,6 +23,6 @@ def _table(test: TestRecord) -> str:
     head = "<tr><th>figure</th><th>median</th><th>95 % interval</th><th>rounds</th></tr>"
     body = (
         f"<tr><td>{escape(one.name)}</td><td>{escape(one.median)}</td><td>{escape(one.interval)}</td><td>{one.n}</td></tr>"
-        for one in rows(test, dict(headline(test)))
+        for one in rows(test, headline(test))
     )
     return f"<table>{head}{''.join(body)}</table>"

@@ -1,52 +1,38 @@
-"""What does a terminal show at the end? A table of the figures, as wide as it fits; with more said, each round."""
+"""What does a terminal show at the end? A table of the figures; with more said, each round."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import StringIO
 
 from pytest_netbench.report.headline import headline, rounds
 from pytest_netbench.result.model import Interval, SessionRecord, TestRecord
 from pytest_netbench.result.words import show, show_all
 
-NARROWEST = 60
+MEDIAN, INTERVAL, NARROWEST = 12, 24, 16
+"""Characters of the columns; of the name's, at least."""
 
 
 def lines(session: SessionRecord, width: int, *, verbose: bool = False) -> list[str]:
-    """The table's lines, in plain text; with ``verbose`` followed by each round's numbers and what made it invalid."""
-    made = _table(session, max(width, NARROWEST))
+    """The table's lines, in plain text; with ``verbose`` followed by each round's numbers.
+
+    A test has a line of its own, then a line a figure; what made a round invalid follows all of them.
+    """
+    figure = max((len(name) for test in session.tests for name in headline(test)), default=0)
+    figure = min(figure, max(width - MEDIAN - INTERVAL - 4, NARROWEST))
+    made = [_line("", "median", "95 % interval", figure)]
+    for test in session.tests:
+        how = f"{rounds(test)} round{'s' * (len(test.rounds) != 1)}" if test.rounds else test.outcome
+        made.append(f"{test.nodeid}  ({how})")
+        for name, one in headline(test).items():
+            made.append(_line(name, show(one.median, one.unit), _interval(one.ci, one.unit), figure))
     made += [line for test in session.tests for line in _invalid(test)]
     if verbose:
         made += [line for test in session.tests for line in _rounds(test)]
     return made
 
 
-def _table(session: SessionRecord, width: int) -> list[str]:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("test", overflow="fold", ratio=2)
-    table.add_column("rounds", justify="right", no_wrap=True)
-    table.add_column("figure", overflow="fold")
-    table.add_column("median", justify="right", no_wrap=True)
-    table.add_column("95 % interval", justify="right", no_wrap=True)
-    for test in session.tests:
-        for cells in _rows(test):
-            table.add_row(*cells)
-    text = StringIO()
-    Console(file=text, width=width, color_system=None, markup=False, highlight=False, emoji=False).print(table)
-    return [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
-
-
-def _rows(test: TestRecord) -> Iterator[tuple[str, ...]]:
-    found = headline(test)
-    if not found:
-        yield test.nodeid, rounds(test) if test.rounds else "-", test.outcome, "", ""
-    for index, (name, one) in enumerate(found.items()):
-        first = (test.nodeid, rounds(test)) if index == 0 else ("", "")
-        yield *first, name, show(one.median, one.unit), _interval(one.ci, one.unit)
+def _line(name: str, median: str, interval: str, figure: int) -> str:
+    return f"  {name:{figure}}  {median:>{MEDIAN}}  {interval:>{INTERVAL}}".rstrip()
 
 
 def _interval(ci: Interval | None, unit: str) -> str:

@@ -6,7 +6,7 @@ that they were moved to the coordinator's. This file runs on hosts: standard lib
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,8 @@ class DriverReport:
     """What one driver process did in one round.
 
     ``began_ns``: its first operation really began. ``first_byte_ns``, ``last_byte_ns``: payload *received*, first and
-    last. ``samples``: trace name, as in the scenario, to durations in seconds in their order.
+    last. ``samples``: trace name, as in the scenario, to durations in seconds in their order. ``marks``: trace name to
+    the instants at which an operation ``trace`` was reached.
     """
 
     began_ns: int | None
@@ -82,6 +83,7 @@ class DriverReport:
     cpu: CpuUse | None
     peak_rss: int | None
     problems: tuple[str, ...] = ()
+    marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

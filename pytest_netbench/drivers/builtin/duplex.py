@@ -1,0 +1,130 @@
+"""How does a connection carry its one stream? Raw payload over a socket, after the number of the program to be run.
+
+There is no framing and no half close: a stream ends with its connection. The payload is never looked at, but it is
+read: to let the kernel discard it unread (``MSG_TRUNC``) would leave out a cost that every receiver has.
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_netbench.drivers.builtin import tcp
+from pytest_netbench.telemetry.model import StreamBytes
+
+if TYPE_CHECKING:
+    from pytest_netbench.drivers.builtin.engine import Task
+
+PREAMBLE_BYTES = 8
+END = -1
+
+_PAYLOAD = memoryview(b"\x2a" * (256 * 1024))
+_LANDING = memoryview(bytearray(512 * 1024))
+_NOW = socket.MSG_DONTWAIT
+
+
+class Duplex:
+    """A connected socket, its only stream, and who waits for it (``tasks``, ``interest``: the poller's)."""
+
+    __slots__ = (
+        "_clock",
+        "_preamble",
+        "_receive",
+        "_send",
+        "cut",
+        "fd",
+        "first_ns",
+        "interest",
+        "last_ns",
+        "number",
+        "opened_here",
+        "received",
+        "sent",
+        "socket",
+        "tasks",
+    )
+
+    def __init__(self, connected: socket.socket, clock: Callable[[], int], preamble: bytes = b"") -> None:
+        self.socket = connected
+        self.fd = connected.fileno()
+        self.tasks: list[Task] = []
+        self.interest = 0
+        self.number: int | None = None
+        self.opened_here = False
+        self.sent = 0
+        self.received = 0
+        self.cut = False
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        self._clock = clock
+        self._preamble = preamble
+        self._send = connected.send
+        self._receive = connected.recv_into
+
+    def send(self, limit: int) -> int:
+        """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
+        payload = _PAYLOAD if limit >= len(_PAYLOAD) else _PAYLOAD[:limit]
+        if self._preamble:
+            return self._send_first(payload)
+        try:
+            sent = self._send(payload, _NOW)
+        except BlockingIOError:
+            return 0
+        self.sent += sent
+        return sent
+
+    def _send_first(self, payload: memoryview) -> int:
+        """Send the preamble together with the first payload, in one segment if both fit."""
+        try:
+            taken = self.socket.sendmsg([self._preamble, payload], [], _NOW)
+        except BlockingIOError:
+            return 0
+        sent = max(taken - len(self._preamble), 0)
+        self._preamble = self._preamble[taken:]
+        self.sent += sent
+        return sent
+
+    def flush(self) -> None:
+        """Send the preamble by itself: a new connection always takes these few bytes."""
+        if self._preamble:
+            self._send(self._preamble, _NOW)
+            self._preamble = b""
+
+    def receive(self, limit: int) -> int:
+        """Take up to so many payload bytes: how many came, 0 if it must be waited for, ``END`` if none will come."""
+        try:
+            came = self._receive(_LANDING, min(limit, _LANDING_SIZE), _NOW)
+        except BlockingIOError:
+            return 0
+        if not came:
+            return END
+        self.received += came
+        self.last_ns = now = self._clock()
+        if self.first_ns is None:
+            self.first_ns = now
+        return came
+
+    def receive_preamble(self, limit: int) -> bytes | None:
+        """Up to so many bytes of the peer's preamble; empty at the end, None if it must be waited for."""
+        try:
+            return self.socket.recv(limit, _NOW)
+        except BlockingIOError:
+            return None
+
+    def finish(self) -> None:
+        """Nothing more will be sent; only closing tells the peer, as the real drivers do."""
+
+    def streams(self) -> tuple[StreamBytes, ...]:
+        """What the stream carried, if it was opened."""
+        if self.number is None:
+            return ()
+        return (StreamBytes(self.number, self.opened_here, self.sent, self.received, self.cut),)
+
+    def kernel_says(self) -> tcp.Kernel | None:
+        """What the kernel counts for this connection."""
+        return tcp.kernel_says(self.socket)
+
+
+_LANDING_SIZE = len(_LANDING)

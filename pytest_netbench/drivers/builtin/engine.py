@@ -1,0 +1,253 @@
+"""Which task goes on next? Tasks that are generators, timers, checkpoints; no socket, and the clock is an argument.
+
+A task yields what it waits for: ``READ`` or ``WRITE`` on its link, ``AGAIN`` for its next turn after the others, or
+``PAUSE`` until something wakes it. Whoever pauses checks its condition again when woken: a wake may come too early.
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeAlias
+
+AGAIN = 0
+READ = 1  # the bit of epoll
+WRITE = 4  # the bit of epoll
+PAUSE = -1
+
+RUNNING = -2
+"""A task that goes on, waits for its turn, or has ended: nothing there to wake."""
+
+Waits: TypeAlias = Generator[int, None, None]
+Clock: TypeAlias = Callable[[], int]
+"""Nanoseconds of a monotonic clock."""
+
+_NS = 1e9
+
+
+class TimeUp(BaseException):
+    """Thrown into a task when a timer of its passes; the operation that set the timer catches it."""
+
+    def __init__(self, timer: Timer) -> None:
+        super().__init__()
+        self.timer = timer
+
+
+class Stuck(Exception):
+    """Everything that is left waits for a checkpoint that nothing left can unpark."""
+
+
+class Task:
+    """A generator and what it waits for. ``link``: what it reads and writes, as the poller knows it."""
+
+    __slots__ = ("awaited", "generator", "link", "parent", "pending")
+
+    def __init__(self, link: Any = None, parent: Task | None = None) -> None:  # noqa: ANN401 - the poller's own
+        self.generator: Waits | None = None
+        self.link = link
+        self.parent = parent
+        self.awaited = RUNNING
+        self.pending = 0
+
+
+class Timer:
+    """An instant at which a task is woken (``interrupts`` false), or interrupted wherever it is."""
+
+    __slots__ = ("interrupts", "live", "task", "when")
+
+    def __init__(self, when: int, task: Task, *, interrupts: bool) -> None:
+        self.when = when
+        self.task = task
+        self.interrupts = interrupts
+        self.live = True
+
+    def __lt__(self, other: Timer) -> bool:
+        return self.when < other.when
+
+
+class Poller(Protocol):
+    """What knows when links can be read and written."""
+
+    def wait(self, task: Task, mask: int) -> None:
+        """The task waits for that on its link."""
+
+    def forget(self, task: Task) -> None:
+        """The task doesn't wait any more."""
+
+    def poll(self, timeout: float) -> list[Task]:
+        """The tasks that can go on, no longer waiting; after ``timeout`` seconds at most, for ever if negative."""
+
+
+class Engine:
+    """Runs tasks until none is left. A task's error goes to its parent, or out of ``run``."""
+
+    def __init__(self, poller: Poller, clock: Clock) -> None:
+        self.clock = clock
+        self.poller = poller
+        self._ready: deque[Task] = deque()
+        self._timers: list[Timer] = []
+        self._live = 0
+        self._waiting = 0
+
+    def spawn(self, task: Task, generator: Waits) -> Task:
+        """Start a task; it runs for the first time when it is its turn."""
+        task.generator = generator
+        self._live += 1
+        if task.parent is not None:
+            task.parent.pending += 1
+        self._ready.append(task)
+        return task
+
+    def cancel(self, task: Task) -> None:
+        """End a task that isn't running now, and with it what it started."""
+        generator, task.generator = task.generator, None
+        if generator is not None:
+            self._stop_waiting(task)
+            self._live -= 1
+            generator.close()
+
+    def wake(self, task: Task) -> None:
+        """Give a pausing task its turn."""
+        if task.awaited == PAUSE:
+            task.awaited = RUNNING
+            self._ready.append(task)
+
+    def timer(self, when: int, task: Task, *, interrupts: bool = False) -> Timer:
+        """Wake or interrupt the task at that instant, unless the timer's ``live`` is cleared before."""
+        timer = Timer(when, task, interrupts=interrupts)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def sleep_until(self, when: int, task: Task) -> Waits:
+        """Wait, in ``task``, until the clock shows that instant."""
+        if self.clock() < when:
+            timer = self.timer(when, task)
+            try:
+                while self.clock() < when:
+                    yield PAUSE
+            finally:
+                timer.live = False
+
+    def run(self) -> None:
+        """Run until no task is left.
+
+        :raises Stuck: if what is left can never go on.
+        """
+        poll, ready, step = self.poller.poll, self._ready, self._step
+        while self._live:
+            for _ in range(len(ready)):
+                step(ready.popleft())
+            timeout = self._timeout()
+            if timeout or self._waiting:
+                if timeout < 0 and not self._waiting:
+                    if not self._live:
+                        return
+                    raise Stuck
+                woken = poll(timeout)
+                self._waiting -= len(woken)
+                for task in woken:
+                    task.awaited = RUNNING
+                if len(woken) == 1:
+                    step(woken[0])
+                else:  # in turn, since one may interrupt or cancel another
+                    ready.extend(woken)
+            if self._timers:
+                self._expire()
+
+    def _timeout(self) -> float:
+        """How long to wait, in seconds: not at all if a task is ready, for ever (negative) if nothing is timed."""
+        if self._ready:
+            return 0.0
+        timers = self._timers
+        while timers and not timers[0].live:
+            heapq.heappop(timers)
+        if not timers:
+            return -1.0
+        return max((timers[0].when - self.clock()) / _NS, 0.0)
+
+    def _expire(self) -> None:
+        now = self.clock()
+        timers = self._timers
+        while timers and (not timers[0].live or timers[0].when <= now):
+            timer = heapq.heappop(timers)
+            if not timer.live or timer.task.generator is None:
+                continue
+            if timer.interrupts:
+                self._stop_waiting(timer.task)
+                self._step(timer.task, TimeUp(timer))
+            else:
+                self.wake(timer.task)
+
+    def _stop_waiting(self, task: Task) -> None:
+        if task.awaited > 0:
+            self._waiting -= 1
+            self.poller.forget(task)
+        elif task.awaited == RUNNING and task in self._ready:
+            self._ready.remove(task)
+        task.awaited = RUNNING
+
+    def _step(self, task: Task, error: BaseException | None = None) -> None:
+        """Let a task go on until it waits or ends."""
+        generator = task.generator
+        if generator is None:
+            return
+        try:
+            awaited = generator.send(None) if error is None else generator.throw(error)
+        except StopIteration:
+            self._ended(task, None)
+            return
+        except Exception as failure:  # noqa: BLE001 - handed on to whoever started the task
+            self._ended(task, failure)
+            return
+        if awaited > 0:
+            task.awaited = awaited
+            self._waiting += 1
+            self.poller.wait(task, awaited)
+        elif awaited == AGAIN:
+            self._ready.append(task)
+        else:
+            task.awaited = PAUSE
+
+    def _ended(self, task: Task, failure: Exception | None) -> None:
+        task.generator = None
+        self._live -= 1
+        parent = task.parent
+        if failure is not None:
+            if parent is None or parent.generator is None:
+                raise failure
+            self._stop_waiting(parent)
+            self._step(parent, failure)
+        elif parent is not None:
+            parent.pending -= 1
+            if not parent.pending:
+                self.wake(parent)
+
+
+class Checkpoints:
+    """Points that threads unpark and park at: a set, so that two unparks before a park count once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._unparked: set[int] = set()
+        self._parked: dict[int, list[Task]] = {}
+
+    def unpark(self, checkpoint: int) -> None:
+        """Let one who parks there go on, now or later."""
+        self._unparked.add(checkpoint)
+        for task in self._parked.pop(checkpoint, ()):
+            self._engine.wake(task)
+
+    def take(self, checkpoint: int) -> bool:
+        """Whether it is unparked; if so it isn't any more."""
+        if checkpoint in self._unparked:
+            self._unparked.remove(checkpoint)
+            return True
+        return False
+
+    def park(self, checkpoint: int, task: Task) -> Waits:
+        """Wait, in ``task``, until the checkpoint can be taken."""
+        while not self.take(checkpoint):
+            self._parked.setdefault(checkpoint, []).append(task)
+            yield PAUSE

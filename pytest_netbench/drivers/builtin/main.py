@@ -1,0 +1,189 @@
+"""How does the driver run from start to end? Read, prepare, arm, carry out, report; every end has its status.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+from pytest_netbench.drivers.builtin import duplex_support, settings, tcp
+from pytest_netbench.drivers.builtin.client import Client
+from pytest_netbench.drivers.builtin.ending import DriverError, Failed, Misused, Status, Stopped
+from pytest_netbench.drivers.builtin.recorder import Recorder
+from pytest_netbench.drivers.builtin.server import Server
+from pytest_netbench.errors import ScenarioError
+from pytest_netbench.roles import Role
+from pytest_netbench.scenario.model import ClientOp, ClientScope, Connect, Scenario
+from pytest_netbench.scenario.netbench_json import read as read_scenario
+from pytest_netbench.telemetry.report_json import write as write_report
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the driver; returns its exit status, unless a signal ended a client, which then ends it in truth."""
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    for number in _SIGNALS:
+        signal.signal(number, _stop)
+    try:
+        chosen = settings.read(arguments, os.environ)
+    except DriverError as error:
+        _say(str(error))
+        return error.status
+    recorders: list[Recorder] = []
+    problem: str | None = None
+    ended_by: int | None = None
+    status: int = Status.OK
+    try:
+        _run(chosen, recorders)
+    except Stopped as stopped:
+        ended_by = stopped.signal
+    except DriverError as error:
+        problem, status = str(error), error.status
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        if ended_by is not None and chosen.role is Role.CLIENT:
+            problem = f"ended by {signal.Signals(ended_by).name}"
+        status = _report(chosen, recorders[-1] if recorders else Recorder(()), problem, status)
+    if ended_by is not None and chosen.role is Role.CLIENT:
+        signal.signal(ended_by, signal.SIG_DFL)
+        os.kill(os.getpid(), ended_by)
+    return status
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(number)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        os.write(sys.stderr.fileno(), f"{line}\n".encode())
+
+
+def _report(chosen: settings.Settings, recorder: Recorder, problem: str | None, status: int) -> int:
+    """Say what went wrong, write the report; the status is a failure if that can't be done."""
+    if problem is not None:
+        _say(problem)
+        recorder.problem(problem)
+    if chosen.report is not None:
+        try:
+            write_report(recorder.report(), chosen.report)
+        except OSError as error:
+            _say(f"the report can't be written to {chosen.report}: {error.strerror}")
+            return status or Status.FAILED
+    return status
+
+
+def _run(chosen: settings.Settings, recorders: list[Recorder]) -> None:
+    """Prepare and carry out; what was recorded stands in ``recorders`` from the time on when there is something."""
+    _raise_descriptor_limit()
+    try:
+        scenario = read_scenario(chosen.scenario)
+        recorder = Recorder(scenario.traces)
+        recorders.append(recorder)
+        if chosen.role is Role.SERVER:
+            _serve(chosen, scenario, recorder)
+        else:
+            _dial(chosen, scenario, recorder)
+    except ScenarioError as error:
+        raise Misused(str(error)) from None
+    except RecursionError:
+        raise Misused(f"{chosen.scenario}: its operations are nested too deeply") from None
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _settle() -> None:
+    """What was made until now stays: no search for garbage in the middle of a measurement."""
+    gc.disable()
+    gc.freeze()
+
+
+def _serve(chosen: settings.Settings, scenario: Scenario, recorder: Recorder) -> None:
+    if chosen.index >= len(scenario.servers):
+        raise Misused(f"SERVER_ID: {chosen.index}, the scenario has {len(scenario.servers)} servers")
+    own = scenario.servers[chosen.index]
+    duplex_support.check(f"servers[{chosen.index}]", own.connections)
+    options = tcp.options(own.configuration)
+    with tcp.listener(chosen.ip, chosen.port, options) as listening:
+        server = Server(own, chosen.index, listening, recorder, _say)
+        _settle()
+        print(f"listening on {tcp.text(listening.getsockname())}", flush=True)  # noqa: T201 - whoever chose port 0 asks
+        recorder.begin()
+        server.run()
+
+
+def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder) -> None:
+    if chosen.index >= len(scenario.clients):
+        raise Misused(f"CLIENT_ID: {chosen.index}, the scenario has {len(scenario.clients)} clients")
+    own = scenario.clients[chosen.index]
+    where = f"clients[{chosen.index}]"
+    duplex_support.check(where, own.connections)
+    dialled = set(_connects(own.scenario))
+    for one in dialled:
+        far = scenario.servers[one.server_id].connections[one.server_connection_id]
+        duplex_support.check_pair(where, own.connections[one.client_connection_id], far)
+        if one.router_id is not None:
+            raise Misused(f"{where}: a connect through router {one.router_id}: there is no program for routers")
+    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, tcp.options(own.configuration), recorder)
+    _settle()
+    _await_instant(chosen)
+    recorder.begin()
+    client.run()
+
+
+def _connects(operations: Sequence[ClientOp]) -> Iterator[Connect]:
+    for one in operations:
+        if isinstance(one, Connect):
+            yield one
+        elif isinstance(one, ClientScope):
+            for thread in one.threads:
+                yield from _connects(thread)
+
+
+def _resolved(chosen: settings.Settings, dialled: set[Connect]) -> dict[int, tcp.Address]:
+    found = {}
+    for number in sorted({one.server_id for one in dialled}):
+        if number not in chosen.peers:
+            raise Misused(f"SERVER_{number} is missing: expected HOST:PORT of a server that this client dials")
+        found[number] = tcp.resolve(*chosen.peers[number])
+    return found
+
+
+def _await_instant(chosen: settings.Settings) -> None:
+    """Say that everything is ready, and sleep to the instant that comes as an answer.
+
+    :raises Failed: if none comes.
+    """
+    if chosen.arm is None:
+        return
+    reader, writer = chosen.arm
+    try:
+        os.write(writer, b"armed\n")
+        text = b""
+        while not text.endswith(b"\n"):
+            more = os.read(reader, 64)
+            if not more:
+                raise Failed("armed, but no instant to begin came")
+            text += more
+        instant = int(text)
+    except (OSError, ValueError) as error:
+        raise Failed(f"NETBENCH_ARM: {error}") from None
+    while (rest := instant - time.monotonic_ns()) > 0:
+        time.sleep(rest / 1e9)

@@ -1,0 +1,87 @@
+"""What did this driver see? Samples, connections and the window of CPU time, gathered with little cost, then a report.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from pathlib import Path
+
+from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport
+
+_SHOWN = 100
+"""So many problems are spelled out; the rest are counted."""
+
+
+class Recorder:
+    """Everything that becomes the report. ``samples`` and ``marks``: nanoseconds, by trace id."""
+
+    def __init__(self, traces: tuple[str, ...]) -> None:
+        self._traces = traces
+        self.samples = tuple(array("q") for _ in traces)
+        self.marks = tuple(array("q") for _ in traces)
+        self.connections: list[ConnectionReport] = []
+        self.began_ns: int | None = None
+        self._problems: list[str] = []
+        self._unsaid = 0
+        self._cpu_from: int | None = None
+        self._cpu_to: int | None = None
+
+    def begin(self) -> None:
+        """The first operation begins now."""
+        self.began_ns = time.monotonic_ns()
+
+    def open_window(self) -> None:
+        """A connection is up: with the first one, the window of CPU time begins."""
+        if self._cpu_from is None:
+            self._cpu_from = time.process_time_ns()
+
+    def close_window(self) -> None:
+        """A connection has done its work: the window ends with the last one."""
+        self._cpu_to = time.process_time_ns()
+
+    def problem(self, text: str) -> None:
+        """Something that the scenario doesn't say has happened."""
+        if len(self._problems) < _SHOWN:
+            self._problems.append(text)
+        else:
+            self._unsaid += 1
+
+    def report(self) -> DriverReport:
+        """The report, as of now."""
+        firsts = [one.first_byte_ns for one in self.connections if one.first_byte_ns is not None]
+        lasts = [one.last_byte_ns for one in self.connections if one.last_byte_ns is not None]
+        more = (f"and {self._unsaid:,} more problems",) if self._unsaid else ()
+        return DriverReport(
+            began_ns=self.began_ns,
+            first_byte_ns=min(firsts, default=None),
+            last_byte_ns=max(lasts, default=None),
+            connections=tuple(self.connections),
+            samples={
+                name: tuple(one / 1e9 for one in taken)
+                for name, taken in zip(self._traces, self.samples, strict=True)
+                if taken
+            },
+            cpu=self._cpu(),
+            peak_rss=_peak_rss(),
+            problems=(*self._problems, *more),
+            marks={name: tuple(taken) for name, taken in zip(self._traces, self.marks, strict=True) if taken},
+        )
+
+    def _cpu(self) -> CpuUse | None:
+        if self._cpu_from is None:
+            return None
+        until = self._cpu_to if self._cpu_to is not None else time.process_time_ns()
+        return CpuUse((until - self._cpu_from) / 1e9, CpuScope.WINDOW)
+
+
+def _peak_rss() -> int | None:
+    """The most memory that was resident, in bytes; ``getrusage`` would count the process that started this one."""
+    try:
+        status = Path("/proc/self/status").read_bytes()
+    except OSError:
+        return None
+    _, found, rest = status.partition(b"VmHWM:")
+    return int(rest.split(None, 1)[0]) * 1024 if found else None

@@ -1,0 +1,102 @@
+"""What was the driver asked to do? The environment that the contract of netbench drivers names, read and checked.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_netbench.drivers.builtin.ending import Misused, Unsupported
+from pytest_netbench.roles import Role
+
+_TRANSPORTS = ("tcp",)
+_USAGE = f"usage: {{{','.join(_TRANSPORTS)}}} {{server,client}} [SCENARIO]"
+_MOST_PORT = 65535
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is run. ``index``: which endpoint of its role. ``arm``: the instant comes there, readiness goes there."""
+
+    role: Role
+    scenario: Path
+    index: int
+    ip: str
+    port: int
+    peers: Mapping[int, tuple[str, int]]
+    local_ip: str
+    report: Path | None
+    arm: tuple[int, int] | None
+
+
+def read(arguments: list[str], environment: Mapping[str, str]) -> Settings:
+    """Read the command line and the environment.
+
+    :raises Misused: if something is missing or can't be read.
+    :raises Unsupported: if a mode is asked for that there isn't.
+    """
+    if len(arguments) not in {2, 3} or arguments[1] not in {role.value for role in Role}:
+        raise Misused(_USAGE)
+    transport, role = arguments[0], Role(arguments[1])
+    if transport not in _TRANSPORTS:
+        raise Misused(f"there is no transport {transport!r}; {_USAGE}")
+    scenario = arguments[2] if arguments[2:] else environment.get("SCENARIO", "")
+    if not scenario:
+        raise Misused(f"no scenario: name a file in SCENARIO; {_USAGE}")
+    if environment.get("MULTIPLEX", "").lower() not in _FALSE:
+        raise Unsupported(f"MULTIPLEX: the built-in {transport} driver has duplex connections only")
+    report = environment.get("NETBENCH_REPORT")
+    return Settings(
+        role=role,
+        scenario=Path(scenario),
+        index=_number(environment, f"{role.name}_ID", 0),
+        ip=environment.get("IP") or "::",
+        port=_port("PORT", environment.get("PORT") or "4433"),
+        peers=_peers(environment),
+        local_ip=environment.get("LOCAL_IP", ""),
+        report=Path(report) if report else None,
+        arm=_arm(environment.get("NETBENCH_ARM")),
+    )
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not _digits(text):
+        raise Misused(f"{name}: expected a number, found {text!r}")
+    return int(text)
+
+
+def _port(name: str, text: str) -> int:
+    if not _digits(text) or int(text) > _MOST_PORT:
+        raise Misused(f"{name}: expected a port, 0 to {_MOST_PORT}, found {text!r}")
+    return int(text)
+
+
+def _peers(environment: Mapping[str, str]) -> dict[int, tuple[str, int]]:
+    """The servers' addresses, from ``SERVER_0=HOST:PORT`` and so on; ``SERVER_ID`` isn't one of them."""
+    found = {}
+    for name, text in environment.items():
+        kind, _, index = name.partition("_")
+        if kind == "SERVER" and _digits(index):
+            host, separator, port = text.rpartition(":")
+            if not separator or not host:
+                raise Misused(f"{name}: expected HOST:PORT, found {text!r}")
+            found[int(index)] = (host.removeprefix("[").removesuffix("]"), _port(name, port))
+    return found
+
+
+def _arm(text: str | None) -> tuple[int, int] | None:
+    if not text:
+        return None
+    reader, _, writer = text.partition(",")
+    if not _digits(reader) or not _digits(writer):
+        raise Misused(f"NETBENCH_ARM: expected READFD,WRITEFD, found {text!r}")
+    return int(reader), int(writer)

@@ -1,0 +1,210 @@
+"""How are TCP sockets made? Options, dialling, listening, what the kernel says of a connection.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from pytest_netbench.drivers.builtin.ending import Failed, Misused
+from pytest_netbench.errors import nearest
+
+Address: TypeAlias = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+"""A socket family, and an address in its form."""
+
+_IP_BIND_ADDRESS_NO_PORT = 24
+_ANY = frozenset({"", "::", "0.0.0.0"})  # noqa: S104 - what no own address is chosen by
+_MAPPED = "::ffff:"
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What users compare. Sizes in bytes; None leaves it to the kernel."""
+
+    nodelay: bool = True
+    congestion_control: str | None = None
+    send_buffer: int | None = None
+    receive_buffer: int | None = None
+
+    def apply(self, one: socket.socket) -> None:
+        """Set them on a socket; on a listening one, the connections that it accepts inherit them.
+
+        :raises Failed: if this kernel doesn't take one.
+        """
+        if self.nodelay:
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for name, level, number, value in (
+            (
+                "tcp.congestion_control",
+                socket.IPPROTO_TCP,
+                socket.TCP_CONGESTION,
+                self.congestion_control and self.congestion_control.encode(),
+            ),
+            ("tcp.send_buffer", socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer),
+            ("tcp.receive_buffer", socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer),
+        ):
+            if value:
+                try:
+                    one.setsockopt(level, number, value)
+                except OSError as error:
+                    raise Failed(f"{name}={getattr(self, name[4:])}: {error.strerror}") from None
+
+
+def options(configuration: Mapping[str, str]) -> Options:
+    """The keys ``tcp.*`` of an endpoint's configuration; others are somebody else's.
+
+    :raises Misused: if one isn't known, or its value can't be read.
+    """
+    found: dict[str, Any] = {}
+    for key, text in configuration.items():
+        if key.startswith("tcp."):
+            reader = _READERS.get(key)
+            if reader is None:
+                raise Misused(f"configuration: {key!r} is not an option; {nearest(key, _READERS)}")
+            found[key[4:]] = reader(key, text)
+    return Options(**found)
+
+
+def _flag(key: str, text: str) -> bool:
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    raise Misused(f"configuration: {key}: expected true or false, found {text!r}")
+
+
+def _size(key: str, text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31:
+        return int(text)
+    raise Misused(f"configuration: {key}: expected bytes, 1 to {(1 << 31) - 1}, found {text!r}")
+
+
+def _name(key: str, text: str) -> str:
+    if text.isascii() and text.isprintable() and 0 < len(text) < 16:  # noqa: PLR2004 - TCP_CA_NAME_MAX
+        return text
+    raise Misused(f"configuration: {key}: expected a name of at most 15 characters, found {text!r}")
+
+
+_READERS: Mapping[str, Callable[[str, str], object]] = {
+    "tcp.nodelay": _flag,
+    "tcp.congestion_control": _name,
+    "tcp.send_buffer": _size,
+    "tcp.receive_buffer": _size,
+}
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+
+def resolve(host: str, port: int) -> Address:
+    """The first address of a host.
+
+    :raises Failed: if it has none.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Failed(f"{host!r} can't be resolved: {error.strerror}") from None
+    return found[0][0], found[0][4]  # type: ignore[return-value]  # TCP over IP has no others
+
+
+def text(address: tuple[str | int, ...]) -> str:
+    """``HOST:PORT``; an IPv4 address that a dual-stack socket sees is written as what it is."""
+    host, port = str(address[0]), address[1]
+    host = host.removeprefix(_MAPPED) if "." in host else host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def dialler(target: Address, local_ip: str, chosen: Options) -> socket.socket:
+    """A socket that can dial the target without waiting, from ``local_ip`` if one is chosen.
+
+    :raises OSError: if there is no descriptor left, or the address isn't this host's.
+    """
+    family = target[0]
+    one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        chosen.apply(one)
+        if local_ip not in _ANY:
+            if family == socket.AF_INET:
+                one.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            one.bind((local_ip, 0))
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
+def listener(ip: str, port: int, chosen: Options) -> socket.socket:
+    """A socket that listens; ``::`` is both families, or IPv4 alone where there is no IPv6.
+
+    :raises Failed: if the address is taken or isn't this host's.
+    """
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    if ip == "::" and not _has_ipv6():
+        ip, family = "0.0.0.0", socket.AF_INET  # noqa: S104 - asked for by the environment
+    try:
+        one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if ip == "::":
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            chosen.apply(one)
+            one.bind((ip, port))
+            one.listen(65535)
+        except BaseException:
+            one.close()
+            raise
+    except OSError as error:
+        raise Failed(f"can't listen on {text((ip, port))}: {(error.strerror or str(error)).lower()}") from None
+    return one
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+# --- what the kernel says ----------------------------------------------------------------------
+
+_INFO = struct.Struct("=8x6I68xI40xI")  # from linux/tcp.h: unacked is the fifth, total_retrans at 100, notsent at 144
+_INFO_SIZE = 148
+
+
+class Kernel(NamedTuple):
+    """Segments sent and not acknowledged, segments sent again so far, bytes that wait to be sent."""
+
+    unacknowledged: int
+    retransmits: int
+    unsent: int
+
+
+def kernel_says(one: socket.socket) -> Kernel | None:
+    """What the kernel counts for a connection; None where it can't tell."""
+    try:
+        said = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
+    except OSError:
+        return None
+    if len(said) < _INFO_SIZE:
+        return None
+    fields = _INFO.unpack(said)
+    return Kernel(fields[4], fields[6], fields[7])
+
+
+def reason(error: OSError) -> str:
+    """What went wrong, in a few words; for a lack of descriptors also what helps."""
+    said = (error.strerror or str(error)).lower()
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return f"{said}: raise the limit (`ulimit -n`)"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{said}: no free port is left on this address, or it isn't this host's"
+    return said

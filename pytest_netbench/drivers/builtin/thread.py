@@ -1,0 +1,82 @@
+"""What is a thread of operations? The list of steps that is carried out, in which connection, on whose streams.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from pytest_netbench.drivers.builtin.ending import Failed
+from pytest_netbench.drivers.builtin.engine import Checkpoints, Engine, Task, Waits
+from pytest_netbench.drivers.builtin.recorder import Recorder
+
+MS = 1_000_000
+"""Nanoseconds in a millisecond."""
+
+TURN = 256
+"""After so many steps in a row that didn't wait, others have their turn, and timers are looked at."""
+
+END = -1
+
+
+class Stream(Protocol):
+    """One stream of a connection. ``send`` and ``receive`` never wait, and raise OSError if the network fails."""
+
+    cut: bool
+
+    def send(self, limit: int) -> int:
+        """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
+
+    def receive(self, limit: int) -> int:
+        """Take up to so many payload bytes: how many came, 0 if it must be waited for, ``END`` if none will come."""
+
+    def finish(self) -> None:
+        """Nothing more will be sent."""
+
+
+Rate: TypeAlias = tuple[int, int]
+"""Bytes in a period, and the period in nanoseconds."""
+
+
+class Side:
+    """The streams of a connection that one of its ends opened, and their rates, by stream id."""
+
+    __slots__ = ("receive_rates", "send_rates", "streams")
+
+    def __init__(self) -> None:
+        self.streams: dict[int, Stream] = {}
+        self.send_rates: dict[int, Rate] = {}
+        self.receive_rates: dict[int, Rate] = {}
+
+
+class Context(Protocol):
+    """What the threads of one connection share."""
+
+    checkpoints: Checkpoints
+    recorder: Recorder
+    engine: Engine
+
+    def open(self, stream_id: int) -> Stream:
+        """Open a stream from here."""
+
+    def failure(self, stream: Stream, operation: str, reason: str) -> Failed:
+        """An error that names this connection, the stream and the operation."""
+
+
+class Thread(Task):
+    """A list of operations that is carried out: in which connection, on whose streams, under which timers."""
+
+    __slots__ = ("context", "paced_until", "side", "timed")
+
+    def __init__(self, context: Any, side: Side, *, link: Any = None, parent: Thread | None = None) -> None:  # noqa: ANN401
+        super().__init__(link, parent)
+        self.context = context
+        self.side = side
+        self.paced_until = 0
+        self.timed: int = parent.timed if parent is not None else 0
+
+
+Step: TypeAlias = Callable[[Thread], Waits | None]
+Compiler: TypeAlias = Callable[[Any], Step]

@@ -155,7 +155,7 @@ async def until_listening(address: str, port: int, transport: Transport, tree: C
             if all(one.inode for one in found):
                 raise PortTaken(f"port {port} at {address} is taken by {_owner(found[0].inode)}")
         await asyncio.sleep(pause)
-        pause = min(1.5 * pause, 0.02)
+        pause = min(1.5 * pause, 0.005)
 
 
 def busy(port: int) -> tuple[Entry, ...]:

@@ -118,7 +118,7 @@ async def test_a_rows_own_timeout_may_be_shorter(place: Path) -> None:
 async def test_ours_says_where_it_hangs(place: Path) -> None:
     """A driver that can dumps its stacks before it is ended."""
     driver = replace(mine(place, "dumps"), dumps_stacks=True)
-    failure = await failure_of_client(place, driver, replace(CLIENT, timeout_s=0.3))
+    failure = await failure_of_client(place, driver, replace(CLIENT, timeout_s=1.0))
     assert "most recent call first" in failure.tail
 
 

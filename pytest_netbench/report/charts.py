@@ -16,7 +16,7 @@ from pytest_netbench.result.model import SessionRecord, TestRecord
 from pytest_netbench.result.words import prefix
 
 ASSETS = Path(__file__).parent / "assets"
-TRACES = 2
+TRACES = 4
 """Distributions shown of one test: those of its outermost traces."""
 DIGITS = 4
 """Significant digits of a number in a chart."""

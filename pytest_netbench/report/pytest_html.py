@@ -12,11 +12,11 @@ from pytest_netbench.result.model import TestRecord
 
 
 def extras(test: TestRecord) -> list[dict[str, Any]]:
-    """What to add to a report's ``extras``; a script among them wouldn't run, so charts are pictures."""
+    """What to add to a report's ``extras``; a script among them wouldn't run, so charts are pictures in the page."""
     import pytest_html
 
-    pictures = [pytest_html.extras.svg(one.svg(), name=one.title) for one in charts.of_test(test)]
-    return [*pictures, pytest_html.extras.html(_table(test))]
+    pictures = "".join(f"<div>{one.svg()}</div>" for one in charts.of_test(test))
+    return [pytest_html.extras.html(pictures + _table(test))]
 
 
 def _table(test: TestRecord) -> str:

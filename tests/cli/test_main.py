@@ -44,8 +44,8 @@ def test_a_driver_that_cannot_do_it_is_named_with_127(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["run", "absent.json"], 1, "absent.json"),
-        (["run", "bad.json"], 1, "bad.json"),
+        (["run", "absent.json"], 2, "absent.json"),
+        (["run", "bad.json"], 2, "bad.json"),
         (["run", "good.json", "--driver", "tpc"], 2, "did you mean 'tcp'"),
         (["run", "good.json", "--rounds", "0"], 2, "at least 1"),
         (["run", "good.json", "--provider", "moon"], 2, "unknown provider"),

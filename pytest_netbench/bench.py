@@ -120,7 +120,7 @@ class Netbench:
         file = folder / "scenario.json"
         if not file.exists():
             trial.scenario.write(file)
-        return one_round.Stage(trial, self.fleet, self.run_id, index, place, file)
+        return one_round.Stage(trial, self.fleet, self.run_id, index, place, file, self.plan.spec.link)
 
     def record(self) -> TestRecord:
         """What results.json says of this test; the outcome is filled in when pytest knows it."""

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_netbench import options
 from pytest_netbench.bridge import SESSION, TIMEOUT, is_ours, session_of
-from pytest_netbench.errors import NetbenchError, UsageError
+from pytest_netbench.errors import NetbenchError, Unsupported, UsageError
 
 if TYPE_CHECKING:
     from pytest_netbench.session import Session
@@ -90,12 +90,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Hang what a benchmark came to on its last report, which travels to the controller under xdist."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hang what a benchmark came to on its last report; what a driver can't do when it is run is skipped."""
     report = yield
     if is_ours(item):
         from pytest_netbench import recording
 
+        if call.excinfo is not None and call.excinfo.errisinstance(Unsupported):
+            recording.skip(item, report, f"unsupported: {call.excinfo.value}")
         recording.attach(item, report)
     return report
 

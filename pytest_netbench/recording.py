@@ -41,6 +41,13 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         report.netbench = _parcel(item)  # type: ignore[attr-defined]
 
 
+def skip(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:
+    """Make a report that of a skipped test."""
+    path, line, _ = item.location
+    report.outcome = "skipped"
+    report.longrepr = (path, (line or 0) + 1, f"Skipped: {reason}")
+
+
 def _parcel(item: pytest.Item) -> Parcel:
     session = session_of(item.config)
     bench = item.stash.get(BENCH, None)

@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_netbench.drivers.job import Job
-from pytest_netbench.errors import RunError, UsageError
+from pytest_netbench.drivers.job import Job, Reason
+from pytest_netbench.errors import RunError, Unsupported, UsageError
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
 from pytest_netbench.result.metrics import measure
 from pytest_netbench.result.model import Round
-from pytest_netbench.result.validity import judge
+from pytest_netbench.result.validity import Budgets, judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import Analysis, analyse
 from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.telemetry.gather import read_host
-from russula import Coordinator, RussulaError, Target
+from russula import Coordinator, RussulaError, Target, WorkerFailed
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
-    from pytest_netbench.hosts.model import Fleet, Host
+    from pytest_netbench.hosts.model import Fleet, Host, Link
     from pytest_netbench.scenario.model import Scenario
     from pytest_netbench.telemetry.model import HostReport
 
@@ -85,6 +85,13 @@ class Stage:
     index: int
     folder: Path
     scenario_file: Path
+    link: Link | None = None
+
+    @property
+    def budgets(self) -> Budgets:
+        """What a round may show and still count; receive buffers may overflow unless a link promises no loss."""
+        lossless = self.link is not None and self.link.loss == 0
+        return Budgets(udp_drops=0 if lossless else None)
 
     @property
     def servers(self) -> tuple[Host, ...]:
@@ -193,7 +200,7 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
         start_skew_s=skew,
         armed=armed,
         control_bytes_in_run=silent,
-        validity=judge(stage.trial.scenario, stage.trial.analysis, reports, skew, armed, silent),
+        validity=judge(stage.trial.scenario, stage.trial.analysis, reports, skew, armed, silent, stage.budgets),
         samples=samples,
         whole_process=whole,
     )
@@ -209,12 +216,17 @@ async def carry_out(stage: Stage) -> Round:
     """One whole round.
 
     :raises RunError: if it could not be carried out; names host, state, and what the driver last said.
+    :raises Unsupported: if a driver said, when it was run, that it can't do this scenario.
     """
     started = now()
     try:
         async with servers(stage) as serving, clients(stage, lambda: serving) as dialling:
             await play(stage, serving, dialling)
             return collect(stage, serving, dialling, started)
+    except WorkerFailed as error:
+        if error.reason == Reason.UNSUPPORTED:
+            raise Unsupported(f"{error.worker}: {error.detail}") from error
+        raise RunError(f"round {stage.index}: {error}") from error
     except RussulaError as error:
         raise RunError(f"round {stage.index}: {error}") from error
 

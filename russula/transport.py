@@ -16,6 +16,8 @@ from russula.errors import AddressError
 
 READ = 1 << 16
 """Bytes of one read."""
+BACKLOG = 1024
+"""Connections that wait to be accepted."""
 
 
 class Stream(Protocol):
@@ -86,7 +88,7 @@ async def connect(address: str) -> Stream:
 
 @asynccontextmanager
 async def listen(address: str, handler: Handler) -> AsyncIterator[str]:
-    """Serve connections of this user until left; yields the address.
+    """Serve connections of this user until left, then end them; yields the address.
 
     :raises AddressError: if the folder of the socket may be entered by others.
     """
@@ -95,21 +97,32 @@ async def listen(address: str, handler: Handler) -> AsyncIterator[str]:
     if mode & 0o077:
         raise AddressError(f"{path.parent} has mode {mode:o}: a control socket's folder must have 700")
 
+    serving: set[asyncio.Task[None]] = set()
+
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stream = SocketStream(reader, writer)
+        stream, task = SocketStream(reader, writer), asyncio.current_task()
+        assert task is not None
+        serving.add(task)
         try:
             if peer_uid(writer.get_extra_info("socket")) == os.getuid():
                 await handler(stream)
-        finally:
             await stream.aclose()
+        except asyncio.CancelledError:
+            writer.close()  # the listener ends; asyncio logs a connection whose task ends as cancelled
+        finally:
+            serving.discard(task)
 
     path.unlink(missing_ok=True)
-    server = await asyncio.start_unix_server(accepted, str(path), backlog=1024)
+    server = await asyncio.start_unix_server(accepted, str(path), backlog=BACKLOG)
     try:
         yield address
     finally:
         server.close()
         path.unlink(missing_ok=True)
+        for task in serving:
+            task.cancel()
+        if serving:
+            await asyncio.wait(serving)
 
 
 def peer_uid(sock: socket.socket) -> int:

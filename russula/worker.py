@@ -278,26 +278,11 @@ async def serve(
 
     :raises AddressError: if the address can't be used.
     """
-    talks: set[asyncio.Task[None]] = set()
 
     async def handle(stream: Stream) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        talks.add(task)
-        try:
-            await converse(stream, services, directory, log)
-        except asyncio.CancelledError:
-            pass  # the worker ends: what the conversation opened is closed, and nobody waits for this task's word
-        finally:
-            talks.discard(task)
+        await converse(stream, services, directory, log)
 
     async with listen(address, handle) as here:
         if ready is not None:
             ready(here)
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            for talk in talks:
-                talk.cancel()
-            if talks:
-                await asyncio.wait(talks)
+        await asyncio.get_running_loop().create_future()

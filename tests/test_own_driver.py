@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker_rounds import Round, serving
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver
@@ -19,6 +18,7 @@ from pytest_netbench.scenario.catalog import connect, ping, request_response
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from russula import WorkerFailed
+from tests.worker_rounds import Round, serving
 
 PAGE = Path(__file__).parents[1] / "docs" / "drivers.md"
 

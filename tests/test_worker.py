@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker_rounds import Round, serving
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.protocols import NetbenchClient, NetbenchServer
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.catalog import ping
 from russula import WorkerFailed
+from tests.worker_rounds import Round, serving
 
 DRIVER = """
 import os, socket, signal

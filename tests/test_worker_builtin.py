@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker_rounds import Round, serving
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.errors import DriverMissing
@@ -18,6 +17,7 @@ from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.telemetry.model import CpuScope, HostReport
 from russula import WorkerFailed
+from tests.worker_rounds import Round, serving
 
 SCENARIOS = [
     connect(connections=20),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from worker_rounds import Round, serving
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver
@@ -19,6 +18,7 @@ from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from russula import WorkerFailed
+from tests.worker_rounds import Round, serving
 
 pytestmark = pytest.mark.real
 NO_PROMISE = Budgets(udp_drops=None)  # small default buffers drop datagrams on a loopback: that is QUIC's to repair

@@ -6,7 +6,10 @@ This file runs on hosts: standard library only.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import ipaddress
+import random
 import socket
 import sys
 from enum import Enum
@@ -103,6 +106,9 @@ def _plain(address: IPAddress) -> IPAddress:
     return mapped or address
 
 
+_TRIES, _LOWEST = 64, 10_000
+
+
 def check_free(address: str, port: int, transport: Transport) -> None:
     """Whether a driver may listen there.
 
@@ -121,23 +127,34 @@ def _owner(inode: int) -> str:
 
 
 def free_port(address: str, transport: Transport) -> int:
-    """A port that nobody has at this address; for ``ANY``, for both transports."""
+    """A port that nobody has at this address; for ``ANY``, for both transports.
+
+    From below the range that the kernel gives to those who dial, so that nobody is given it before the driver binds.
+    """
     kinds = {Transport.TCP: (socket.SOCK_STREAM,), Transport.UDP: (socket.SOCK_DGRAM,)}.get(
         transport, (socket.SOCK_STREAM, socket.SOCK_DGRAM)
     )
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for _ in range(64):
-        with socket.socket(family, kinds[0]) as first:
-            first.bind((address, 0))
-            port: int = first.getsockname()[1]
+    for _ in range(_TRIES):
+        port = random.randrange(_LOWEST, _first_ephemeral())  # noqa: S311  to keep apart, not to hide
+        with contextlib.ExitStack() as stack:
             try:
-                for kind in kinds[1:]:
-                    with socket.socket(family, kind) as second:
-                        second.bind((address, port))
-            except OSError:
-                continue
+                for kind in kinds:
+                    stack.enter_context(socket.socket(family, kind)).bind((address, port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                raise
             return port
-    raise OSError(f"no port at {address} is free for both TCP and UDP")
+    raise OSError(errno.EADDRINUSE, f"no free port found at {address}")
+
+
+def _first_ephemeral() -> int:
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        first = 0
+    return first if first > 2 * _LOWEST else 65536
 
 
 async def until_listening(address: str, port: int, transport: Transport, tree: Callable[[], Iterable[int]]) -> None:

@@ -98,7 +98,7 @@ def _goodput(servers: Sequence[HostReport], clients: Sequence[HostReport]) -> di
     accepted = _by_key(servers)
     shares = [overall] if len(clients) == 1 else [_client_rate(client, accepted) for client in clients]
     rates = [one[0] for one in shares if one is not None]
-    if len(rates) == len(clients):
+    if rates and len(rates) == len(clients):
         marked = any(one[1] for one in shares if one is not None)
         found["goodput.slowest_client"] = (min(rates), marked)
         index = jain(rates)

@@ -50,11 +50,11 @@ class Round:
     control_bytes_in_run: int
     validity: tuple[str, ...]
     samples: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    whole_process: frozenset[str] = frozenset()
+    logs: str = ""
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(
         default_factory=lambda: MappingProxyType({}), compare=False
     )
-    whole_process: frozenset[str] = frozenset()
-    logs: str = ""
 
     @property
     def valid(self) -> bool:

@@ -115,7 +115,10 @@ def _operation(table: Mapping[str, Row], operation: object) -> Iterable[bytes]:
 
 
 def _field(  # noqa: PLR0911  one answer a kind
-    table: Mapping[str, Row], name: str, kind: Kind, value: Any  # noqa: ANN401
+    table: Mapping[str, Row],
+    name: str,
+    kind: Kind,
+    value: Any,  # noqa: ANN401
 ) -> Iterable[bytes]:
     match kind:
         case Kind.OPS:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_children import script
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.roles import Role
+from tests.drivers.driver_children import script
 
 SERVER = Job(Role.SERVER, 0, "mine", bind="127.0.0.1", start_s=30, stop_s=30)
 CLIENT = Job(Role.CLIENT, 0, "mine", bind="127.0.0.1", peers=("127.0.0.1:1",), timeout_s=30)

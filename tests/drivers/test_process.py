@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from driver_children import argv, running
 
 from pytest_netbench.drivers import proc
 from pytest_netbench.drivers.process import Process, tail
+from tests.drivers.driver_children import argv, running
 
 
 def is_there(pid: int) -> bool:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import html
 import importlib.util
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import results
+from tests.plugin.conftest import results
 
 
 def test_a_benchmark_leaves_results_report_summary_ledger_and_logs(project: pytest.Pytester) -> None:

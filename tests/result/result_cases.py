@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_netbench.result.metrics import measure
 from pytest_netbench.result.model import Round, SessionRecord, TestRecord
 from pytest_netbench.result.summary import summarise
 from pytest_netbench.roles import Role
+from pytest_netbench.scenario.analysis import Analysis
 from pytest_netbench.scenario.model import Client, Connect, Connection, Scenario, Server
 from pytest_netbench.telemetry.model import (
     ConnectionReport,
@@ -24,12 +24,9 @@ from pytest_netbench.telemetry.model import (
 MS = 1_000_000  # a millisecond, in nanoseconds
 
 
-@dataclass(frozen=True)
-class Expected:
-    """The part of a scenario's analysis that the rules read."""
-
-    client_to_server_bytes: int | None = None
-    server_to_client_bytes: int | None = None
+def carries(client_to_server: int | None = None, server_to_client: int | None = None) -> Analysis:
+    """The analysis of a scenario with so much payload; None: a time decides."""
+    return Analysis(1, 1, 1, 1, client_to_server, server_to_client, 0.0, frozenset(), ())
 
 
 def scenario(clients: int = 1, servers: int = 1, connects: int = 1, **more: Any) -> Scenario:

@@ -8,12 +8,12 @@ import pickle
 from dataclasses import replace
 
 import pytest
-from result_cases import round_, sampled
 
 from pytest_netbench.errors import RunError, TooFewSamples, UnknownMetric, UsageError
 from pytest_netbench.result.metric import compare_lines
 from pytest_netbench.result.model import Better, Verdict
 from pytest_netbench.result.result import Result
+from tests.result.result_cases import round_, sampled
 
 MB = 1_000_000
 THREE = Result(

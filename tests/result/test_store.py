@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from result_cases import record, round_, sampled, session
 
 from pytest_netbench.errors import ResultsError
 from pytest_netbench.result import store
 from pytest_netbench.result.model import Better, Interval, Round, SessionRecord, Summary, TestRecord, Verdict
 from pytest_netbench.result.store import from_json, session_to_json
+from tests.result.result_cases import record, round_, sampled, session
 
 TEXT = st.text(max_size=8)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from result_cases import round_, sampled
 
 from pytest_netbench.result.catalogue import LEAST_SAMPLES
 from pytest_netbench.result.model import Better, Interval
 from pytest_netbench.result.summary import counting, shown, summarise, too_few
+from tests.result.result_cases import round_, sampled
 
 
 def test_a_summary_is_the_median_over_valid_rounds() -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from result_cases import MS, Expected, connection, download, host, scenario, stream
 
 from pytest_netbench.result.validity import RULES, Budgets, expected_connects, judge
+from pytest_netbench.scenario.analysis import Analysis
 from pytest_netbench.scenario.model import ClientScope, Connect
 from pytest_netbench.telemetry.model import Ending, HostReport
+from tests.result.result_cases import MS, carries, connection, download, host, scenario, stream
 
-PLAIN = Expected(10, 1000)
-TIMED = Expected()
+PLAIN = carries(10, 1000)
+TIMED = carries()
 
 
-def judged(hosts: list[HostReport], expected: Expected = PLAIN, **more: Any) -> tuple[str, ...]:
+def judged(hosts: list[HostReport], expected: Analysis = PLAIN, **more: Any) -> tuple[str, ...]:
     """The verdict on a round of these hosts that is otherwise without fault."""
     whole = more.pop("scenario", scenario())
     given = {"skew_s": 0.0, "armed": True, "control_bytes": 0} | more
@@ -88,7 +89,7 @@ CASES = [
         id="drops, once a namespace",
     ),
     pytest.param(
-        {"hosts": download(), "expected": Expected(10, 2000)},
+        {"hosts": download(), "expected": carries(10, 2000)},
         "the scenario sends 2,000 bytes to the clients, they received 1,000 (client0)",
         id="less than the scenario says at both ends",
     ),
@@ -192,7 +193,7 @@ def test_losses_that_cancel_out_are_seen_by_connection() -> None:
         host("client0", connection(stream(5, 0), key="a"), connection(stream(5, 0), key="b")),
         host("server0", connection(stream(0, 4, here=False), key="a"), connection(stream(0, 6, here=False), key="b")),
     ]
-    assert len(judged(hosts, Expected(10, 0), scenario=scenario(connects=2))) == 2
+    assert len(judged(hosts, carries(10, 0), scenario=scenario(connects=2))) == 2
 
 
 @pytest.mark.parametrize("keys", [(None, None), ("k", None), (None, "k"), ("k", "other")])
@@ -205,7 +206,7 @@ def test_without_common_keys_the_totals_count(
 ) -> None:
     """Totals have to agree, and be the scenario's; where time decides, received may be less, never more."""
     hosts = pair(stream(sent, 0), stream(0, received, here=False), keys)
-    assert (judged(hosts, Expected(expected, 0)) == ()) == valid
+    assert (judged(hosts, carries(expected, 0)) == ()) == valid
 
 
 def test_many_reasons_of_one_kind_are_counted() -> None:
@@ -221,7 +222,7 @@ def test_a_reused_connection_key_is_matched_in_order() -> None:
     """Two connections of one key, one after the other, are compared each with its own other end."""
     near = [connection(stream(size, 0), key="k") for size in (5, 6)]
     far = [connection(stream(0, size, here=False), key="k") for size in (5, 6)]
-    assert judged([host("client0", *near), host("server0", *far)], Expected(11, 0), scenario=scenario(connects=2)) == ()
+    assert judged([host("client0", *near), host("server0", *far)], carries(11, 0), scenario=scenario(connects=2)) == ()
 
 
 def test_every_rule_says_what_it_demands() -> None:

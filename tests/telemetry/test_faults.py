@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from trace_cases import EXCHANGE, PING, read
-
 from pytest_netbench.result.validity import judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.model import Ending, HostReport
+from tests.telemetry.trace_cases import EXCHANGE, PING, read
 
 
 def reasons(name: str, scenario: Scenario) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trace_cases import EXCHANGE, PING, TRACES
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.errors import RunError
@@ -16,6 +15,7 @@ from pytest_netbench.roles import Role
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.telemetry.model import CpuScope, Ending, HostReport, KernelCounters
+from tests.telemetry.trace_cases import EXCHANGE, PING, TRACES
 
 RECORD: dict[str, Any] = {
     "armed": False,

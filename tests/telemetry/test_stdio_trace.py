@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from trace_cases import BOTH_WAYS, EXCHANGE, PING, TWO_STREAMS, read
 
 from pytest_netbench.roles import Role
 from pytest_netbench.telemetry.model import StreamBytes
 from pytest_netbench.telemetry.stdio_lines import Garbage, duration_s, lines
 from pytest_netbench.telemetry.stdio_trace import Written, parse
+from tests.telemetry.trace_cases import BOTH_WAYS, EXCHANGE, PING, TWO_STREAMS, read
 
 SECOND = 1_000_000_000
 EXCHANGES = ["tcp_exchange", "tcp_exchange_verbose", "tls_exchange", "native_tls_exchange", "quic_exchange"]

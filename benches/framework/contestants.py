@@ -1,0 +1,271 @@
+"""Who is measured, and how? Drivers between two passages of a gate, iperf3, and bare sockets.
+
+Every driver is timed in the same way, from outside and without its traces: its client passes the gate, a server of this
+process, before and after the part that counts. A first connection before that warms both sides up, since the real
+drivers fill a buffer of 100 MB for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from pytest_netbench.scenario import model as m  # noqa: E402 - the checkout's own, installed or not
+from pytest_netbench.telemetry.report_json import load  # noqa: E402
+
+DEADLINE_S = 60
+HERE = "127.0.0.1"
+GATE_PROGRAM = m.Connection(peer_streams=((m.Receive(0, 1), m.Send(0, 1), m.SendFinish(0), m.ReceiveFinish(0)),))
+SMALL = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A driver's two command lines."""
+
+    name: str
+    server: tuple[str, ...]
+    client: tuple[str, ...]
+
+
+def ours() -> Contestant:
+    """The built-in driver, of this checkout."""
+    program = (sys.executable, "-I", "-S", str(ROOT / "pytest_netbench/drivers/builtin/__main__.py"), "tcp")
+    return Contestant("tcp", (*program, "server"), (*program, "client"))
+
+
+def real() -> Contestant | None:
+    """The real TCP driver, if it is installed."""
+    path = f"{os.environ.get('PATH', '')}:{Path.home() / '.cargo/bin'}"
+    found = [shutil.which(f"s2n-netbench-driver-{role}-tcp", path=path) for role in ("server", "client")]
+    server, client = found
+    if server is None or client is None:
+        return None
+    return Contestant("s2n-tcp", (server, "--ip", HERE, "--trace", "disabled"), (client, "--trace", "disabled"))
+
+
+# --- the gate ----------------------------------------------------------------------------------
+
+
+class Gate:
+    """A server of the scenario that notes when a client passes."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server((HERE, 0))
+        self.address = f"{HERE}:{self._listening.getsockname()[1]}"
+        self.passed: list[int] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = self._listening.accept()
+                with connection:
+                    connection.recv(9, socket.MSG_WAITALL)
+                    self.passed.append(time.monotonic_ns())
+                    connection.sendall(b"*")
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+
+def between_gates(near: Sequence[m.ConnectionOp], far: Sequence[m.ConnectionOp], connects: int = 1) -> m.Scenario:
+    """A scenario whose client warms up, passes the gate, makes connections of these programs, passes it again."""
+    ends = (m.SendFinish(0), m.ReceiveFinish(0))
+    warm = (m.Send(0, SMALL), m.Receive(0, SMALL))
+    programs = (warm, (m.Send(0, 1), m.Receive(0, 1)), tuple(near))
+    client = m.Client(
+        scenario=(m.Connect(0, 0, 0), m.Connect(1, 0, 1), *(m.Connect(0, 1, 2),) * connects, m.Connect(1, 0, 1)),
+        connections=tuple(m.Connection(ops=(m.OpenBidirectionalStream(0), *one, *ends)) for one in programs),
+    )
+    warm_server = m.Connection(peer_streams=((m.Receive(0, SMALL), m.Send(0, SMALL), *ends),))
+    server = m.Server(connections=(warm_server, m.Connection(peer_streams=((*far, *ends),))))
+    return m.Scenario("drivers", (client,), (server, m.Server(connections=(GATE_PROGRAM,))))
+
+
+def download(size: int) -> m.Scenario:
+    """One response of this many bytes."""
+    return between_gates((m.Send(0, SMALL), m.Receive(0, size)), (m.Receive(0, SMALL), m.Send(0, size)))
+
+
+def pings(count: int) -> m.Scenario:
+    """So many round trips of 1 KB."""
+    return between_gates(
+        (m.Iterate(m.Count(count), (m.Send(0, SMALL), m.Receive(0, SMALL))),),
+        (m.Iterate(m.Count(count), (m.Receive(0, SMALL), m.Send(0, SMALL))),),
+    )
+
+
+def connects(count: int) -> m.Scenario:
+    """So many connections one after another, a byte each way."""
+    return between_gates((m.Send(0, 1), m.Receive(0, 1)), (m.Receive(0, 1), m.Send(0, 1)), count)
+
+
+# --- runs --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Seconds between the gates; CPU seconds of both sides in their windows, where the driver tells."""
+
+    seconds: float
+    cpu_s: float | None
+
+
+class Failure(Exception):
+    """A contestant didn't do its work."""
+
+
+def run(contestant: Contestant, scenario: m.Scenario) -> Run:
+    """Run a scenario once, in fresh processes."""
+    gate = Gate()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            scenario.write(place / "scenario.json")
+            port = free_port()
+            base = {**os.environ, "SCENARIO": str(place / "scenario.json")}
+            server_env = {**base, "IP": HERE, "PORT": str(port), "NETBENCH_REPORT": str(place / "server.json")}
+            client_env = {**base, "SERVER_0": f"{HERE}:{port}", "SERVER_1": gate.address}
+            with serving(contestant.server, port, server_env):
+                done = subprocess.run(
+                    contestant.client,
+                    env={**client_env, "NETBENCH_REPORT": str(place / "client.json")},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    timeout=DEADLINE_S,
+                    check=False,
+                )
+            if done.returncode or len(gate.passed) != 2:
+                raise Failure(f"{contestant.name}: client ended with {done.returncode}: {done.stderr.strip()}")
+            cpus = [
+                load(path.read_bytes()).cpu for path in (place / "server.json", place / "client.json") if path.exists()
+            ]
+            used = [one.seconds for one in cpus if one is not None]
+            return Run((gate.passed[1] - gate.passed[0]) / 1e9, sum(used) if len(used) == 2 else None)
+    finally:
+        gate.close()
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str], port: int, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that listens, ended by SIGTERM."""
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + DEADLINE_S
+        while not listens(port):
+            if process.poll() is not None or time.monotonic() > until:
+                raise Failure(f"{command[0]} doesn't listen on {port}: exit status {process.returncode}")
+            time.sleep(0.005)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(DEADLINE_S)
+
+
+def free_port() -> int:
+    """A port that nobody has at this moment."""
+    with socket.create_server((HERE, 0)) as one:
+        port: int = one.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does, read from the kernel's tables."""
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    return True
+    return False
+
+
+# --- references that aren't drivers ------------------------------------------------------------
+
+
+def iperf3(size: int) -> Run:
+    """One stream of iperf3; its own time between first and last byte, the CPU of both whole processes."""
+    port = free_port()
+    before = os.times()
+    with serving(("iperf3", "-s", "-1", "-B", HERE, "-p", str(port)), port) as server:
+        done = subprocess.run(
+            ("iperf3", "-c", HERE, "-p", str(port), "-n", str(size), "-J"),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        if done.returncode:
+            raise Failure(f"iperf3: client ended with {done.returncode}: {done.stderr.strip()}")
+        server.wait(DEADLINE_S)
+    after = os.times()
+    said = json.loads(done.stdout)["end"]["sum_received"]
+    cpu = (after.children_user - before.children_user) + (after.children_system - before.children_system)
+    return Run(size * 8 / said["bits_per_second"], cpu)
+
+
+BARE = """
+import socket, sys, time
+count, size = int(sys.argv[2]), int(sys.argv[3])
+view = memoryview(bytearray(size))
+
+def receive(connection):
+    left = size
+    while left:
+        came = connection.recv_into(view[:left])
+        if not came:
+            sys.exit("closed")
+        left -= came
+
+if sys.argv[1] == "server":
+    listening = socket.create_server(("127.0.0.1", 0))
+    print(listening.getsockname()[1], flush=True)
+    connection, _ = listening.accept()
+else:
+    connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+began = time.monotonic_ns()
+for _ in range(count):
+    if sys.argv[1] == "server":
+        receive(connection)
+        connection.sendall(view)
+    else:
+        connection.sendall(view)
+        receive(connection)
+print(time.monotonic_ns() - began)
+"""
+
+
+def blocking_pings(count: int) -> Run:
+    """Round trips over two bare blocking sockets, in Python as ours are."""
+    command = (sys.executable, "-I", "-S", "-c", BARE)
+    with subprocess.Popen((*command, "server", str(count), str(SMALL)), stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            port = server.stdout.readline().strip()
+            done = subprocess.run(
+                (*command, port, str(count), str(SMALL)), stdout=subprocess.PIPE, timeout=DEADLINE_S, check=True
+            )
+        finally:
+            server.terminate()
+    return Run(int(done.stdout) / 1e9, None)

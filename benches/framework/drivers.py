@@ -1,0 +1,101 @@
+"""How fast is the built-in driver `tcp`? Throughput, round trips, connects and CPU, beside iperf3 and the real driver.
+
+Each round of ours has one of the reference beside it, in turns first and second, all in fresh processes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from contestants import Run, blocking_pings, connects, download, iperf3, ours, pings, real, run
+from figures import Better, Figure, main, missing, ratio
+
+from pytest_netbench.scenario.model import Scenario
+
+S2N = "s2n-netbench-driver-tcp isn't installed (`make drivers`)"
+IPERF3 = "iperf3 isn't installed (`apt install iperf3`)"
+SIZE = 400_000_000
+ROUND_TRIPS = 8_000
+CONNECTS = 1_000
+
+
+def paired(pairs: int, one: Callable[[], Run], other: Callable[[], Run]) -> tuple[list[Run], list[Run]]:
+    """Rounds of both, interleaved; which is first alternates."""
+    first: list[Run] = []
+    second: list[Run] = []
+    for number in range(pairs):
+        if number % 2:
+            second.append(other())
+            first.append(one())
+        else:
+            first.append(one())
+            second.append(other())
+    return first, second
+
+
+def rates(runs: list[Run], amount: int) -> list[float]:
+    """Amounts per second."""
+    return [amount / one.seconds for one in runs]
+
+
+def beside_iperf3(pairs: int) -> list[Figure]:
+    """Throughput, and CPU of both sides per byte; of iperf3's CPU its start is taken away."""
+    mine, theirs = paired(pairs, lambda: run(ours(), download(SIZE)), lambda: iperf3(SIZE))
+    start = min(one.cpu_s or 0.0 for one in [iperf3(1000) for _ in range(3)])
+    cpu = [one.cpu_s for one in mine if one.cpu_s is not None]
+    their_cpu = [one.cpu_s - start for one in theirs if one.cpu_s is not None]
+    return [
+        ratio("tcp_throughput_over_iperf3", rates(mine, SIZE), rates(theirs, SIZE), reach=1.0, better=Better.HIGHER),
+        ratio("tcp_cpu_per_byte_over_iperf3", cpu, their_cpu, reach=1.1, better=Better.LOWER),
+    ]
+
+
+def beside_real(name: str, pairs: int, scenario: Scenario, reach: float, better: Better) -> Figure:
+    """Rounds of a scenario beside the real driver's: a ratio of rates if higher is better, else of times."""
+    theirs = real()
+    assert theirs is not None
+    mine, other = paired(pairs, lambda: run(ours(), scenario), lambda: run(theirs, scenario))
+    if better is Better.HIGHER:
+        return ratio(name, rates(mine, 1), rates(other, 1), reach=reach, better=better)
+    return ratio(name, [one.seconds for one in mine], [one.seconds for one in other], reach=reach, better=better)
+
+
+def beside_blocking(pairs: int) -> Figure:
+    """Round trips beside those of bare blocking sockets."""
+    mine, bare = paired(pairs, lambda: run(ours(), pings(ROUND_TRIPS)), lambda: blocking_pings(ROUND_TRIPS))
+    return ratio(
+        "tcp_ping_over_blocking",
+        [one.seconds for one in mine],
+        [one.seconds for one in bare],
+        reach=1.25,
+        better=Better.LOWER,
+    )
+
+
+def measure(quick: bool, only: Callable[[str], bool]) -> list[Figure]:
+    """All figures whose references are installed."""
+    pairs = 10 if quick else 20
+    figures: list[Figure] = []
+    names = ("tcp_throughput_over_iperf3", "tcp_cpu_per_byte_over_iperf3")
+    if shutil.which("iperf3") is None:
+        for name in names:
+            missing(name, IPERF3)
+    elif any(map(only, names)):
+        figures += beside_iperf3(pairs)
+    for name, scenario, reach, better in (
+        ("tcp_throughput_over_s2n", download(SIZE), 1.2, Better.HIGHER),
+        ("tcp_ping_over_s2n", pings(ROUND_TRIPS), 1.0, Better.LOWER),
+        ("tcp_connects_over_s2n", connects(CONNECTS), 1.0, Better.HIGHER),
+    ):
+        if real() is None:
+            missing(name, S2N)
+        elif only(name):
+            figures.append(beside_real(name, pairs, scenario, reach, better))
+    if only("tcp_ping_over_blocking"):
+        figures.append(beside_blocking(pairs))
+    return figures
+
+
+if __name__ == "__main__":
+    main("drivers", measure)

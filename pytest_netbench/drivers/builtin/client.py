@@ -15,7 +15,7 @@ from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.connection import Connection, Program
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES, Duplex
 from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.engine import PAUSE, WRITE, Checkpoints, Engine, Stuck, Waits
+from pytest_netbench.drivers.builtin.engine import WRITE, Checkpoints, Engine, Stuck, Waits
 from pytest_netbench.drivers.builtin.interpreter import compile_operations, run
 from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
@@ -60,52 +60,40 @@ class Client:
             self.engine.cancel(thread)
 
     def _connect(self, operation: m.Connect) -> Step:
-        """A connection is a thread of its own, with which the thread that dials waits."""
+        target = self._servers[operation.server_id]
+        number = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big")
+        program = self._programs[operation.client_connection_id]
+        where = f"server {operation.server_id} ({tcp.text(target[1])})"
 
         def step(thread: Thread) -> Waits:
-            connection = Connection(
-                f"connection {self._dialled} to server {operation.server_id}",
-                operation.server_id,
-                engine=self.engine,
-                poller=self.poller,
-                recorder=self.recorder,
-                checkpoints=self.checkpoints,
-            )
+            """Dial, run the connection in the thread that dials, close it."""
+            title = f"connection {self._dialled} to {where}"
             self._dialled += 1
-            child = Thread(connection, connection.local, parent=thread)
-            thread.pending = 0
-            self.engine.spawn(child, self._life(child, connection, operation))
             try:
-                while thread.pending:
-                    yield PAUSE
+                dialled = tcp.dialler(target, self._local_ip, self._options)
+            except OSError as error:
+                raise Failed(f"{title}, connect: {tcp.reason(error)}") from None
+            stream = Duplex(dialled, self.engine.clock, number)
+            connection = Connection(self, title, operation.server_id, stream, self.checkpoints)
+            outside = thread.context, thread.side, thread.link
+            thread.context, thread.side, thread.link = connection, connection.local, stream
+            try:
+                yield from self._dial(connection, target)
+                self.recorder.add(connection)
+                connection.program = operation.client_connection_id
+                if not program.sends_first:
+                    _flush(connection)
+                yield from connection.carry_out(thread, program)
+                if (rest := connection.finish(thread)) is not None:
+                    yield from rest
             finally:
-                self.engine.cancel(child)
-
-        return step
-
-    def _life(self, thread: Thread, connection: Connection, operation: m.Connect) -> Waits:
-        """Dial, run the connection, close it."""
-        target = self._servers[operation.server_id]
-        name = connection.name = f"{connection.name} ({tcp.text(target[1])})"
-        try:
-            dialled = tcp.dialler(target, self._local_ip, self._options)
-        except OSError as error:
-            raise Failed(f"{name}, connect: {tcp.reason(error)}") from None
-        number = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big")
-        stream = connection.stream = thread.link = Duplex(dialled, self.engine.clock, number)
-        try:
-            yield from self._dial(connection, target)
-            connection.program = operation.client_connection_id
-            program = self._programs[operation.client_connection_id]
-            if not program.sends_first:
-                self._flush(connection)
-            yield from connection.carry_out(thread, program)
-        finally:
-            if connection.connect_s is not None:
-                connection.close()
-            else:
+                if connection.retransmits is None:
+                    connection.abandon()
                 self.poller.closed(stream)
                 dialled.close()
+                thread.context, thread.side, thread.link = outside
+
+        return step
 
     def _dial(self, connection: Connection, target: tcp.Address) -> Waits:
         dialled = connection.stream.socket
@@ -117,16 +105,16 @@ class Client:
                 yield WRITE
                 status = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status not in {0, errno.EISCONN}:
-            raise Failed(f"{connection.name}, connect: {tcp.reason(OSError(status, os.strerror(status)))}")
-        connection.connect_s = (self.engine.clock() - began) / 1e9
+            raise Failed(f"{connection.title}, connect: {tcp.reason(OSError(status, os.strerror(status)))}")
+        connection.connect_ns = self.engine.clock() - began
         try:
-            connection.key = f"{tcp.text(dialled.getsockname())}>{tcp.text(target[1])}"
+            connection.addresses = dialled.getsockname(), target[1]
         except OSError as error:
-            raise Failed(f"{connection.name}, connect: {tcp.reason(error)}") from None
+            raise Failed(f"{connection.title}, connect: {tcp.reason(error)}") from None
 
-    @staticmethod
-    def _flush(connection: Connection) -> None:
-        try:
-            connection.stream.flush()
-        except OSError as error:
-            raise Failed(f"{connection.name}, its number: {tcp.reason(error)}") from None
+
+def _flush(connection: Connection) -> None:
+    try:
+        connection.stream.flush()
+    except OSError as error:
+        raise Failed(f"{connection.title}, its number: {tcp.reason(error)}") from None

@@ -5,22 +5,20 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.duplex import Duplex
+from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES, Duplex
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Waits
 from pytest_netbench.drivers.builtin.interpreter import beside, compile_operations, run
-from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import MS, Side, Step, Thread
 from pytest_netbench.scenario import model as m
 from pytest_netbench.telemetry.model import ConnectionReport
 
-_IN_FLIGHT = 16
+_LEFT_TO_KERNEL = 16
 """Up to so many unacknowledged segments are left to the kernel when a connection closes."""
 
 _LINGER_MS = 5000
@@ -61,46 +59,47 @@ def _flat(operations: Sequence[Any]) -> Iterator[Any]:
             yield one
 
 
+class Shared(Protocol):
+    """What all connections of this process share."""
+
+    engine: Engine
+    recorder: Recorder
+
+
 class Connection:
-    """What the threads of one connection share, and its record. ``name``: how messages call it."""
+    """What the threads of one connection share, and its record. ``name``: how messages call it.
+
+    ``addresses``: of the client and of the server. ``retransmits``: segments sent again, known once it has ended.
+    """
 
     __slots__ = (
+        "addresses",
         "checkpoints",
-        "connect_s",
+        "connect_ns",
         "engine",
-        "key",
         "local",
-        "name",
         "peer",
-        "poller",
         "program",
         "recorder",
+        "retransmits",
         "server",
         "stream",
+        "title",
     )
 
-    def __init__(
-        self,
-        name: str,
-        server: int,
-        *,
-        engine: Engine,
-        poller: EpollPoller,
-        recorder: Recorder,
-        checkpoints: Checkpoints,
-    ) -> None:
-        self.name = name
-        self.server = server
-        self.engine = engine
-        self.poller = poller
-        self.recorder = recorder
+    def __init__(self, shared: Shared, title: str, server: int, stream: Duplex, checkpoints: Checkpoints) -> None:
+        self.engine = shared.engine
+        self.recorder = shared.recorder
         self.checkpoints = checkpoints
+        self.title = title
+        self.server = server
+        self.stream = stream
         self.local = Side()
         self.peer = Side()
         self.program: int | None = None
-        self.key: str | None = None
-        self.connect_s: float | None = None
-        self.stream: Duplex
+        self.addresses: tuple[tcp.SocketAddress, tcp.SocketAddress] | None = None
+        self.connect_ns: int | None = None
+        self.retransmits: int | None = None
 
     def open(self, stream_id: int) -> Duplex:
         """Open a stream from here: in duplex the one that there is."""
@@ -115,72 +114,77 @@ class Connection:
 
     def failure(self, stream: Duplex, operation: str, reason: str) -> Failed:
         """An error that names this connection, the stream and the operation."""
-        return Failed(f"{self.name}, stream {stream.number}, {operation}: {reason}")
+        return Failed(f"{self.title}, stream {stream.number}, {operation}: {reason}")
 
     def carry_out(self, thread: Thread, program: Program) -> Waits:
-        """Run both sides of a program, then see to what is still under way."""
+        """Run both sides of a program."""
         self.recorder.open_window()
         if not program.peer:
-            yield from run(thread, program.ops)
-        else:
-            for number, _ in program.peer:
-                self._accept(number)
-            if program.ops or len(program.peer) > 1:
-                yield from beside(
-                    thread, ((self.local, program.ops), *((self.peer, steps) for _, steps in program.peer))
-                )
-            else:
-                thread.side = self.peer
-                yield from run(thread, program.peer[0][1])
+            return run(thread, program.ops)
+        for number, _ in program.peer:
+            self._accept(number)
+        if program.ops or len(program.peer) > 1:
+            return beside(thread, ((self.local, program.ops), *((self.peer, steps) for _, steps in program.peer)))
+        thread.side = self.peer
+        return run(thread, program.peer[0][1])
+
+    def finish(self, thread: Thread) -> Waits | None:
+        """The program is done: close, or stay while much is in flight.
+
+        What has to be sent again meanwhile is still counted then, and no reset takes away what the peer hasn't read.
+        """
         self.recorder.close_window()
-        yield from self._linger(thread)
+        return self._linger(thread) if self._in_flight() else None
+
+    def _in_flight(self) -> bool:
+        said = tcp.kernel_says(self.stream.socket)
+        if said is None:
+            return False
+        self.retransmits = said.retransmits
+        return said.unsent > 0 or said.unacknowledged > _LEFT_TO_KERNEL
 
     def _linger(self, thread: Thread) -> Waits:
-        """Stay while much is in flight: what has to be sent again then is still counted, and a reset harms nothing."""
-        engine, stream = self.engine, self.stream
+        engine = self.engine
         until = engine.clock() + _LINGER_MS * MS
-        for attempt in itertools.count():
-            said = stream.kernel_says()
-            if said is None or (not said.unsent and said.unacknowledged <= _IN_FLIGHT) or engine.clock() >= until:
-                return
-            wait = min(1 << min(attempt, 10), _LONGEST_LOOK_MS) * MS
-            yield from engine.sleep_until(engine.clock() + wait, thread)
+        look = MS
+        while self._in_flight() and engine.clock() < until:
+            yield from engine.sleep_until(engine.clock() + look, thread)
+            look = min(2 * look, _LONGEST_LOOK_MS * MS)
 
-    def close(self) -> None:
-        """Close and record the connection."""
-        stream = self.stream
-        said = stream.kernel_says()
-        self.poller.closed(stream)
-        stream.socket.close()
-        self.recorder.connections.append(
-            ConnectionReport(
-                server=self.server,
-                program=self.program,
-                key=self.key,
-                streams=stream.streams(),
-                connect_s=self.connect_s,
-                retransmits=None if said is None else said.retransmits,
-                first_byte_ns=stream.first_ns,
-                last_byte_ns=stream.last_ns,
-            )
+    def abandon(self) -> None:
+        """It ends before its program: only what the kernel counts is still asked for."""
+        self._in_flight()
+
+    def report(self) -> ConnectionReport:
+        """The record of it."""
+        stream, connect_ns = self.stream, self.connect_ns
+        return ConnectionReport(
+            server=self.server,
+            program=self.program,
+            key=None if self.addresses is None else ">".join(map(tcp.text, self.addresses)),
+            streams=stream.streams(),
+            connect_s=None if connect_ns is None else connect_ns / 1e9,
+            retransmits=self.retransmits,
+            first_byte_ns=stream.first_ns,
+            last_byte_ns=stream.last_ns,
         )
 
 
-def receive_preamble(stream: Duplex, size: int) -> Generator[int, None, int]:
+def receive_preamble(stream: Duplex, title: str) -> Generator[int, None, int]:
     """Read the peer's first bytes; their number is this generator's value.
 
     :raises Failed: if it closes before.
     """
     text = b""
-    while len(text) < size:
+    while len(text) < PREAMBLE_BYTES:
         try:
-            more = stream.receive_preamble(size - len(text))
+            more = stream.receive_preamble(PREAMBLE_BYTES - len(text))
         except OSError as error:
-            raise Failed(f"its number of {size} bytes: {tcp.reason(error)}") from None
+            raise Failed(f"{title}, its number: {tcp.reason(error)}") from None
         if more is None:
             yield READ
         elif more:
             text += more
         else:
-            raise Failed(f"the peer closed after {len(text)} of the {size} bytes of its number")
+            raise Failed(f"{title}: the peer closed after {len(text)} of the {PREAMBLE_BYTES} bytes of its number")
     return int.from_bytes(text, "big")

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.telemetry.model import StreamBytes
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ class Duplex:
         "cut",
         "fd",
         "first_ns",
+        "idle",
         "interest",
         "last_ns",
         "number",
@@ -56,6 +56,7 @@ class Duplex:
         self.sent = 0
         self.received = 0
         self.cut = False
+        self.idle = False
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self._clock = clock
@@ -73,6 +74,7 @@ class Duplex:
         except BlockingIOError:
             return 0
         self.sent += sent
+        self.idle = True  # the answer can't be there yet
         return sent
 
     def _send_first(self, payload: memoryview) -> int:
@@ -84,6 +86,7 @@ class Duplex:
         sent = max(taken - len(self._preamble), 0)
         self._preamble = self._preamble[taken:]
         self.sent += sent
+        self.idle = True
         return sent
 
     def flush(self) -> None:
@@ -94,12 +97,16 @@ class Duplex:
 
     def receive(self, limit: int) -> int:
         """Take up to so many payload bytes: how many came, 0 if it must be waited for, ``END`` if none will come."""
+        if limit > _LANDING_SIZE:
+            limit = _LANDING_SIZE
         try:
-            came = self._receive(_LANDING, min(limit, _LANDING_SIZE), _NOW)
+            came = self._receive(_LANDING, limit, _NOW)
         except BlockingIOError:
+            self.idle = True
             return 0
         if not came:
             return END
+        self.idle = came < limit  # less than asked for: there is no more
         self.received += came
         self.last_ns = now = self._clock()
         if self.first_ns is None:
@@ -121,10 +128,6 @@ class Duplex:
         if self.number is None:
             return ()
         return (StreamBytes(self.number, self.opened_here, self.sent, self.received, self.cut),)
-
-    def kernel_says(self) -> tcp.Kernel | None:
-        """What the kernel counts for this connection."""
-        return tcp.kernel_says(self.socket)
 
 
 _LANDING_SIZE = len(_LANDING)

@@ -139,46 +139,37 @@ class Engine:
         while self._live:
             for _ in range(len(ready)):
                 step(ready.popleft())
-            timeout = self._timeout()
-            if timeout or self._waiting:
-                if timeout < 0 and not self._waiting:
-                    if not self._live:
-                        return
-                    raise Stuck
-                woken = poll(timeout)
+            timeout = self._timeout() if self._timers else -1.0
+            if ready:
+                timeout = 0.0
+            elif timeout < 0 and not self._waiting:
+                if not self._live:
+                    return
+                raise Stuck
+            woken = poll(timeout)
+            if len(woken) == 1:
+                self._waiting -= 1
+                woken[0].awaited = RUNNING
+                step(woken[0])
+            elif woken:  # in turn, since one may interrupt or cancel another
                 self._waiting -= len(woken)
                 for task in woken:
                     task.awaited = RUNNING
-                if len(woken) == 1:
-                    step(woken[0])
-                else:  # in turn, since one may interrupt or cancel another
-                    ready.extend(woken)
-            if self._timers:
-                self._expire()
+                ready.extend(woken)
 
     def _timeout(self) -> float:
-        """How long to wait, in seconds: not at all if a task is ready, for ever (negative) if nothing is timed."""
-        if self._ready:
-            return 0.0
-        timers = self._timers
-        while timers and not timers[0].live:
-            heapq.heappop(timers)
-        if not timers:
-            return -1.0
-        return max((timers[0].when - self.clock()) / _NS, 0.0)
-
-    def _expire(self) -> None:
+        """Deal with the timers that are over; seconds until the next one, negative if there is none."""
         now = self.clock()
         timers = self._timers
         while timers and (not timers[0].live or timers[0].when <= now):
             timer = heapq.heappop(timers)
-            if not timer.live or timer.task.generator is None:
-                continue
-            if timer.interrupts:
-                self._stop_waiting(timer.task)
-                self._step(timer.task, TimeUp(timer))
-            else:
-                self.wake(timer.task)
+            if timer.live and timer.task.generator is not None:
+                if timer.interrupts:
+                    self._stop_waiting(timer.task)
+                    self._step(timer.task, TimeUp(timer))
+                else:
+                    self.wake(timer.task)
+        return (timers[0].when - now) / _NS if timers else -1.0
 
     def _stop_waiting(self, task: Task) -> None:
         if task.awaited > 0:

@@ -8,11 +8,19 @@ from __future__ import annotations
 import time
 from array import array
 from pathlib import Path
+from typing import Protocol
 
 from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport
 
 _SHOWN = 100
 """So many problems are spelled out; the rest are counted."""
+
+
+class Recorded(Protocol):
+    """A connection as the report wants it."""
+
+    def report(self) -> ConnectionReport:
+        """What it did, as of now."""
 
 
 class Recorder:
@@ -22,7 +30,7 @@ class Recorder:
         self._traces = traces
         self.samples = tuple(array("q") for _ in traces)
         self.marks = tuple(array("q") for _ in traces)
-        self.connections: list[ConnectionReport] = []
+        self._connections: list[Recorded] = []
         self.began_ns: int | None = None
         self._problems: list[str] = []
         self._unsaid = 0
@@ -42,6 +50,10 @@ class Recorder:
         """A connection has done its work: the window ends with the last one."""
         self._cpu_to = time.process_time_ns()
 
+    def add(self, connection: Recorded) -> None:
+        """A connection is there; what it did is asked for when the report is made."""
+        self._connections.append(connection)
+
     def problem(self, text: str) -> None:
         """Something that the scenario doesn't say has happened."""
         if len(self._problems) < _SHOWN:
@@ -51,14 +63,15 @@ class Recorder:
 
     def report(self) -> DriverReport:
         """The report, as of now."""
-        firsts = [one.first_byte_ns for one in self.connections if one.first_byte_ns is not None]
-        lasts = [one.last_byte_ns for one in self.connections if one.last_byte_ns is not None]
+        connections = tuple(one.report() for one in self._connections)
+        firsts = [one.first_byte_ns for one in connections if one.first_byte_ns is not None]
+        lasts = [one.last_byte_ns for one in connections if one.last_byte_ns is not None]
         more = (f"and {self._unsaid:,} more problems",) if self._unsaid else ()
         return DriverReport(
             began_ns=self.began_ns,
             first_byte_ns=min(firsts, default=None),
             last_byte_ns=max(lasts, default=None),
-            connections=tuple(self.connections),
+            connections=connections,
             samples={
                 name: tuple(one / 1e9 for one in taken)
                 for name, taken in zip(self._traces, self.samples, strict=True)

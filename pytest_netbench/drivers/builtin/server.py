@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.connection import Connection, Program, receive_preamble
-from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES, Duplex
+from pytest_netbench.drivers.builtin.duplex import Duplex
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Task, Waits
 from pytest_netbench.drivers.builtin.poller import EpollPoller
@@ -22,8 +22,6 @@ from pytest_netbench.scenario import model as m
 
 _FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_MS = 50
-_AT_ONCE = 64
-"""So many connections are accepted before those that are there have their turn."""
 
 
 class _Door:
@@ -49,6 +47,8 @@ class Server:
         self._say = say
         self._programs = tuple(Program(one) for one in server.connections)
         self._accepted = 0
+        bound = listening.getsockname()
+        self._address = None if bound[0] in tcp.ANY else bound  # to ask each connection costs a call of the kernel
         self._open: set[Connection] = set()
 
     def run(self) -> None:
@@ -58,69 +58,58 @@ class Server:
         try:
             self.engine.run()
         finally:
-            for connection in tuple(self._open):
-                connection.close()
+            for connection in self._open:
+                connection.abandon()
 
     def _accept(self, task: Task) -> Waits:
+        """Accept one connection a turn: those that are there aren't kept waiting by many that come at once."""
+        accept = self._listening.accept
         full = False
         while True:
-            for _ in range(_AT_ONCE):
-                try:
-                    accepted, peer = self._listening.accept()
-                except BlockingIOError:
-                    break
-                except OSError as error:
-                    if error.errno in _FULL:
-                        if not full:
-                            self._problem(f"can't accept connection {self._accepted}: {tcp.reason(error)}")
-                        full = True
-                        yield from self.engine.sleep_until(self.engine.clock() + _PAUSE_MS * MS, task)
-                    continue  # a connection that was reset while it waited is none
-                full = False
-                self._take(accepted, peer)
             yield READ
+            try:
+                accepted, peer = accept()
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                if error.errno in _FULL:
+                    if not full:
+                        self._problem(f"can't accept connection {self._accepted}: {tcp.reason(error)}")
+                    full = True
+                    yield from self.engine.sleep_until(self.engine.clock() + _PAUSE_MS * MS, task)
+                continue  # a connection that was reset while it waited is none
+            full = False
+            self._take(accepted, peer)
 
-    def _take(self, accepted: socket.socket, peer: tuple[str | int, ...]) -> None:
-        connection = Connection(
-            f"connection {self._accepted} from {tcp.text(peer)}",
-            self._index,
-            engine=self.engine,
-            poller=self.poller,
-            recorder=self.recorder,
-            checkpoints=Checkpoints(self.engine),
-        )
+    def _take(self, accepted: socket.socket, peer: tcp.SocketAddress) -> None:
+        stream = Duplex(accepted, self.engine.clock)
+        title = f"connection {self._accepted} from {tcp.text(peer)}"
+        connection = Connection(self, title, self._index, stream, Checkpoints(self.engine))
         self._accepted += 1
-        connection.stream = Duplex(accepted, self.engine.clock)
+        self.recorder.add(connection)
         self._open.add(connection)
-        try:
-            connection.key = f"{tcp.text(peer)}>{tcp.text(accepted.getsockname())}"
-        except OSError as error:
-            self._failed(connection, f"{connection.name}: {tcp.reason(error)}")
-            return
-        thread = Thread(connection, connection.local, link=connection.stream)
-        self.engine.spawn(thread, self._life(thread, connection))
+        thread = Thread(connection, connection.local, link=stream)
+        self.engine.spawn(thread, self._life(thread, connection, peer))
 
-    def _life(self, thread: Thread, connection: Connection) -> Waits:
+    def _life(self, thread: Thread, connection: Connection, peer: tcp.SocketAddress) -> Waits:
         """Read the number of the program, run it, close the connection."""
+        stream, title = connection.stream, connection.title
         try:
-            number = yield from receive_preamble(connection.stream, PREAMBLE_BYTES)
+            number = yield from receive_preamble(stream, title)
             if number >= len(self._programs):
-                raise Failed(f"it asks for program {number}, this server has {len(self._programs)}")  # noqa: TRY301
+                raise Failed(f"{title}: it asks for program {number}, this server has {len(self._programs)}")  # noqa: TRY301
             connection.program = number
+            connection.addresses = peer, self._address or stream.socket.getsockname()
             yield from connection.carry_out(thread, self._programs[number])
+            if (rest := connection.finish(thread)) is not None:
+                yield from rest
         except Failed as failure:
-            text = str(failure)
-            self._failed(connection, text if text.startswith(connection.name) else f"{connection.name}: {text}")
-        else:
-            self._close(connection)
-
-    def _failed(self, connection: Connection, text: str) -> None:
-        self._problem(text)
-        self._close(connection)
-
-    def _close(self, connection: Connection) -> None:
-        self._open.discard(connection)
-        connection.close()
+            connection.abandon()
+            self._problem(str(failure))
+        finally:
+            self._open.discard(connection)
+            self.poller.closed(stream)
+            stream.socket.close()
 
     def _problem(self, text: str) -> None:
         self.recorder.problem(text)

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple, TypeAlias
 from pytest_netbench.drivers.builtin.ending import Failed, Misused
 from pytest_netbench.errors import nearest
 
-Address: TypeAlias = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+Address: TypeAlias = tuple[int, SocketAddress]
 """A socket family, and an address in its form."""
 
 _IP_BIND_ADDRESS_NO_PORT = 24
-_ANY = frozenset({"", "::", "0.0.0.0"})  # noqa: S104 - what no own address is chosen by
+ANY = frozenset({"", "::", "0.0.0.0"})  # noqa: S104 - what no own address is chosen by
 _MAPPED = "::ffff:"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -114,7 +115,7 @@ def resolve(host: str, port: int) -> Address:
     return found[0][0], found[0][4]  # type: ignore[return-value]  # TCP over IP has no others
 
 
-def text(address: tuple[str | int, ...]) -> str:
+def text(address: SocketAddress) -> str:
     """``HOST:PORT``; an IPv4 address that a dual-stack socket sees is written as what it is."""
     host, port = str(address[0]), address[1]
     host = host.removeprefix(_MAPPED) if "." in host else host
@@ -130,7 +131,7 @@ def dialler(target: Address, local_ip: str, chosen: Options) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         chosen.apply(one)
-        if local_ip not in _ANY:
+        if local_ip not in ANY:
             if family == socket.AF_INET:
                 one.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
             one.bind((local_ip, 0))

@@ -22,9 +22,14 @@ END = -1
 
 
 class Stream(Protocol):
-    """One stream of a connection. ``send`` and ``receive`` never wait, and raise OSError if the network fails."""
+    """One stream of a connection. ``send`` and ``receive`` never wait, and raise OSError if the network fails.
+
+    ``cut``: a time ended in the middle of what it carries. ``idle``: most likely nothing is there to be received yet, so
+    that waiting first saves the attempt.
+    """
 
     cut: bool
+    idle: bool
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""

@@ -71,6 +71,8 @@ def _receive_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Wai
     """Receive so many bytes of an operation's ``amount``."""
     turns = TURN
     while True:
+        if stream.idle:
+            yield READ
         try:
             came = stream.receive(left)
         except OSError as error:
@@ -87,8 +89,6 @@ def _receive_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Wai
         elif came:
             _lost(thread, stream, f"receive {amount:,} bytes", f"the peer closed, {left:,} bytes are missing")
             return
-        else:
-            yield READ
 
 
 def _receive_all(operation: m.ReceiveAll) -> Step:
@@ -113,6 +113,8 @@ def _drain(thread: Thread, stream: Stream, budget: int | None = None) -> Waits:
     turns = TURN
     left = budget
     while left is None or left:
+        if stream.idle:
+            yield READ
         try:
             came = stream.receive(_MOST if left is None else left)
         except OSError as error:
@@ -128,8 +130,6 @@ def _drain(thread: Thread, stream: Stream, budget: int | None = None) -> Waits:
             if budget is None:
                 return
             raise _AllReceived
-        else:
-            yield READ
 
 
 _MOST = 1 << 62

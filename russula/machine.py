@@ -35,6 +35,11 @@ class Machine(Generic[S]):
         return self.role.is_end(self.state)
 
     @property
+    def held(self) -> tuple[Enum, ...]:
+        """Announcements that this side can't take yet."""
+        return tuple(self._waiting)
+
+    @property
     def peer_ended(self) -> bool:
         """Whether the other side said that nothing more can happen there."""
         return bool(self.peer_history) and self.peer_role.is_end(self.peer_state)

@@ -73,7 +73,7 @@ def import_cost() -> float:
     return int(line.split("|")[1]) / 1e6
 
 
-def measure(*, quick: bool) -> list[Figure]:
+def measure(quick: bool) -> list[Figure]:
     """Both figures."""
     costs = fixed_costs(12 if quick else 40)
     imports = [import_cost() for _ in range(5 if quick else 20)]

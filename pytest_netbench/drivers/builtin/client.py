@@ -61,20 +61,21 @@ class Client:
 
     def _connect(self, operation: m.Connect) -> Step:
         target = self._servers[operation.server_id]
-        number = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big")
+        preamble = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big")
         program = self._programs[operation.client_connection_id]
-        where = f"server {operation.server_id} ({tcp.text(target[1])})"
+        where = f"to server {operation.server_id} ({tcp.text(target[1])})"
 
         def step(thread: Thread) -> Waits:
             """Dial, run the connection in the thread that dials, close it."""
-            title = f"connection {self._dialled} to {where}"
-            self._dialled += 1
+            number = self._dialled
+            self._dialled = number + 1
             try:
-                dialled = tcp.dialler(target, self._local_ip, self._options)
+                patient = self.engine.may_block()
+                dialled = tcp.dialler(target, self._local_ip, self._options, patient=patient)
             except OSError as error:
-                raise Failed(f"{title}, connect: {tcp.reason(error)}") from None
-            stream = Duplex(dialled, self.engine.clock, number)
-            connection = Connection(self, title, operation.server_id, stream, self.checkpoints)
+                raise Failed(f"connection {number} {where}, connect: {tcp.reason(error)}") from None
+            stream = Duplex(dialled, self.engine.clock, preamble, patient=patient)
+            connection = Connection(self, number, where, operation.server_id, stream, self.checkpoints)
             outside = thread.context, thread.side, thread.link
             thread.context, thread.side, thread.link = connection, connection.local, stream
             try:

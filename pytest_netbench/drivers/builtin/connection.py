@@ -14,7 +14,7 @@ from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Waits
 from pytest_netbench.drivers.builtin.interpreter import beside, compile_operations, run
 from pytest_netbench.drivers.builtin.recorder import Recorder
-from pytest_netbench.drivers.builtin.thread import MS, Side, Step, Thread
+from pytest_netbench.drivers.builtin.thread import MS, Side, Thread
 from pytest_netbench.scenario import model as m
 from pytest_netbench.telemetry.model import ConnectionReport
 
@@ -26,13 +26,11 @@ _LONGEST_LOOK_MS = 50
 
 
 class Program:
-    """A connection of the scenario, prepared: what is done on streams opened here, and on the peer's."""
+    """A connection of the scenario, prepared: what is done from the start, and on the stream that the peer opens."""
 
     def __init__(self, connection: m.Connection) -> None:
-        self.ops: tuple[Step, ...] = compile_operations(connection.ops)
-        self.peer: tuple[tuple[int, tuple[Step, ...]], ...] = tuple(
-            (number, compile_operations(one)) for number, one in enumerate(connection.peer_streams)
-        )
+        self.ops = compile_operations(connection.ops)
+        self.peer = compile_operations(connection.peer_streams[0]) if connection.peer_streams else None
         self.sends_first = not connection.peer_streams and _sends_first(connection.ops) is True
 
 
@@ -67,9 +65,10 @@ class Shared(Protocol):
 
 
 class Connection:
-    """What the threads of one connection share, and its record. ``name``: how messages call it.
+    """What the threads of one connection share, and its record.
 
-    ``addresses``: of the client and of the server. ``retransmits``: segments sent again, known once it has ended.
+    ``number``: in order of dialling or accepting; ``where``: to or from whom, for messages. ``addresses``: of
+    the client and of the server. ``retransmits``: segments sent again, known once it has ended.
     """
 
     __slots__ = (
@@ -78,28 +77,44 @@ class Connection:
         "connect_ns",
         "engine",
         "local",
+        "number",
         "peer",
         "program",
         "recorder",
         "retransmits",
         "server",
         "stream",
-        "title",
+        "where",
     )
 
-    def __init__(self, shared: Shared, title: str, server: int, stream: Duplex, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        number: int,
+        where: str | tcp.SocketAddress,
+        server: int,
+        stream: Duplex,
+        checkpoints: Checkpoints,
+    ) -> None:
         self.engine = shared.engine
         self.recorder = shared.recorder
         self.checkpoints = checkpoints
-        self.title = title
+        self.number = number
+        self.where = where
         self.server = server
         self.stream = stream
         self.local = Side()
-        self.peer = Side()
+        self.peer: Side | None = None
         self.program: int | None = None
         self.addresses: tuple[tcp.SocketAddress, tcp.SocketAddress] | None = None
         self.connect_ns: int | None = None
         self.retransmits: int | None = None
+
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+        where = self.where if isinstance(self.where, str) else f"from {tcp.text(self.where)}"
+        return f"connection {self.number} {where}"
 
     def open(self, stream_id: int) -> Duplex:
         """Open a stream from here: in duplex the one that there is."""
@@ -107,10 +122,12 @@ class Connection:
         self.stream.opened_here = True
         return self.stream
 
-    def _accept(self, stream_id: int) -> None:
-        """Take the stream that the peer opens: in duplex it is there at once."""
-        self.stream.number = stream_id
-        self.peer.streams[stream_id] = self.stream
+    def _accept(self) -> Side:
+        """Take the stream that the peer opens: in duplex it is there at once, whatever its number."""
+        self.stream.number = 0
+        self.peer = Side()
+        self.peer.streams[0] = self.stream
+        return self.peer
 
     def failure(self, stream: Duplex, operation: str, reason: str) -> Failed:
         """An error that names this connection, the stream and the operation."""
@@ -119,14 +136,13 @@ class Connection:
     def carry_out(self, thread: Thread, program: Program) -> Waits:
         """Run both sides of a program."""
         self.recorder.open_window()
-        if not program.peer:
+        if program.peer is None:
             return run(thread, program.ops)
-        for number, _ in program.peer:
-            self._accept(number)
-        if program.ops or len(program.peer) > 1:
-            return beside(thread, ((self.local, program.ops), *((self.peer, steps) for _, steps in program.peer)))
-        thread.side = self.peer
-        return run(thread, program.peer[0][1])
+        peer = self._accept()
+        if program.ops:
+            return beside(thread, ((self.local, program.ops), (peer, program.peer)))
+        thread.side = peer
+        return run(thread, program.peer)
 
     def finish(self, thread: Thread) -> Waits | None:
         """The program is done: close, or stay while much is in flight.
@@ -140,8 +156,8 @@ class Connection:
         said = tcp.kernel_says(self.stream.socket)
         if said is None:
             return False
-        self.retransmits = said.retransmits
-        return said.unsent > 0 or said.unacknowledged > _LEFT_TO_KERNEL
+        unacknowledged, self.retransmits, unsent = said
+        return unsent > 0 or unacknowledged > _LEFT_TO_KERNEL
 
     def _linger(self, thread: Thread) -> Waits:
         engine = self.engine
@@ -170,21 +186,23 @@ class Connection:
         )
 
 
-def receive_preamble(stream: Duplex, title: str) -> Generator[int, None, int]:
+def receive_preamble(connection: Connection) -> Generator[int, None, int]:
     """Read the peer's first bytes; their number is this generator's value.
 
     :raises Failed: if it closes before.
     """
-    text = b""
+    text, stream = b"", connection.stream
     while len(text) < PREAMBLE_BYTES:
         try:
             more = stream.receive_preamble(PREAMBLE_BYTES - len(text))
         except OSError as error:
-            raise Failed(f"{title}, its number: {tcp.reason(error)}") from None
+            raise Failed(f"{connection.title}, its number: {tcp.reason(error)}") from None
         if more is None:
             yield READ
         elif more:
             text += more
         else:
-            raise Failed(f"{title}: the peer closed after {len(text)} of the {PREAMBLE_BYTES} bytes of its number")
+            raise Failed(
+                f"{connection.title}: the peer closed after {len(text)} of {PREAMBLE_BYTES} bytes of its number"
+            )
     return int.from_bytes(text, "big")

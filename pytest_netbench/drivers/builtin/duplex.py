@@ -40,13 +40,16 @@ class Duplex:
         "last_ns",
         "number",
         "opened_here",
+        "patient",
         "received",
         "sent",
         "socket",
         "tasks",
     )
 
-    def __init__(self, connected: socket.socket, clock: Callable[[], int], preamble: bytes = b"") -> None:
+    def __init__(
+        self, connected: socket.socket, clock: Callable[[], int], preamble: bytes = b"", *, patient: bool = False
+    ) -> None:
         self.socket = connected
         self.fd = connected.fileno()
         self.tasks: list[Task] = []
@@ -57,6 +60,7 @@ class Duplex:
         self.received = 0
         self.cut = False
         self.idle = False
+        self.patient = patient
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self._clock = clock
@@ -66,7 +70,7 @@ class Duplex:
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
-        payload = _PAYLOAD if limit >= len(_PAYLOAD) else _PAYLOAD[:limit]
+        payload = _PAYLOADS.get(limit) or _payload(limit)
         if self._preamble:
             return self._send_first(payload)
         try:
@@ -97,10 +101,18 @@ class Duplex:
 
     def receive(self, limit: int) -> int:
         """Take up to so many payload bytes: how many came, 0 if it must be waited for, ``END`` if none will come."""
-        if limit > _LANDING_SIZE:
+        limit = min(limit, _LANDING_SIZE)
+        return self._take(limit, _NOW)
+
+    def receive_waiting(self, limit: int) -> int:
+        """As ``receive``, but waits for a while itself, if the socket is one that waits."""
+        return self._take(limit, 0)
+
+    def _take(self, limit: int, flags: int) -> int:
+        if limit > _LANDING_SIZE:  # noqa: PLR1730 - min() costs more than the rest of this function
             limit = _LANDING_SIZE
         try:
-            came = self._receive(_LANDING, limit, _NOW)
+            came = self._receive(_LANDING, limit, flags)
         except BlockingIOError:
             self.idle = True
             return 0
@@ -131,3 +143,15 @@ class Duplex:
 
 
 _LANDING_SIZE = len(_LANDING)
+
+
+_PAYLOADS: dict[int, memoryview] = {}
+_MOST_PAYLOADS = 256
+
+
+def _payload(limit: int) -> memoryview:
+    """So much payload, or as much as there is; the same slice again for the same limit."""
+    payload = _PAYLOAD[:limit]
+    if len(_PAYLOADS) < _MOST_PAYLOADS:
+        _PAYLOADS[limit] = payload
+    return payload

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Protocol, TypeAlias
 
 AGAIN = 0
 READ = 1  # the bit of epoll
 WRITE = 4  # the bit of epoll
 PAUSE = -1
+_TROUBLE = 8 | 16  # the bits of epoll for an error, and for a connection that is closed both ways
 
 RUNNING = -2
 """A task that goes on, waits for its turn, or has ended: nothing there to wake."""
@@ -25,6 +26,11 @@ Clock: TypeAlias = Callable[[], int]
 """Nanoseconds of a monotonic clock."""
 
 _NS = 1e9
+
+PATIENCE_NS = 20_000_000
+"""A task that waits by itself in the kernel comes back after this long, with or without what it waits for."""
+
+_GUARD_NS = PATIENCE_NS + 10_000_000  # the kernel's own clock ticks coarsely
 
 
 class TimeUp(BaseException):
@@ -40,13 +46,13 @@ class Stuck(Exception):
 
 
 class Task:
-    """A generator and what it waits for. ``link``: what it reads and writes, as the poller knows it."""
+    """A generator, and what it waits for on which link."""
 
     __slots__ = ("awaited", "generator", "link", "parent", "pending")
 
-    def __init__(self, link: Any = None, parent: Task | None = None) -> None:  # noqa: ANN401 - the poller's own
+    def __init__(self, link: Link | None = None, parent: Task | None = None) -> None:
         self.generator: Waits | None = None
-        self.link = link
+        self.link: Any = link  # whoever waits for one has one
         self.parent = parent
         self.awaited = RUNNING
         self.pending = 0
@@ -67,17 +73,27 @@ class Timer:
         return self.when < other.when
 
 
+class Link(Protocol):
+    """What tasks read and write: a descriptor. ``tasks`` wait for it; ``interest`` is what the poller looks for."""
+
+    fd: int
+    tasks: list[Task]
+    interest: int
+
+
 class Poller(Protocol):
-    """What knows when links can be read and written."""
+    """What knows when links can be read and written, by their descriptors."""
 
-    def wait(self, task: Task, mask: int) -> None:
-        """The task waits for that on its link."""
+    @property
+    def links(self) -> Mapping[int, Link]:
+        """The links that it looks at."""
 
-    def forget(self, task: Task) -> None:
-        """The task doesn't wait any more."""
+    @property
+    def poll(self) -> Callable[[float], list[tuple[int, int]]]:
+        """Gives descriptors and the bits of what they can do; after so many seconds at most, for ever if negative."""
 
-    def poll(self, timeout: float) -> list[Task]:
-        """The tasks that can go on, no longer waiting; after ``timeout`` seconds at most, for ever if negative."""
+    def register(self, link: Link) -> None:
+        """Look for what the link's tasks wait for now."""
 
 
 class Engine:
@@ -130,15 +146,21 @@ class Engine:
             finally:
                 timer.live = False
 
+    def may_block(self) -> bool:
+        """Whether the running task may wait in the kernel by itself, for ``PATIENCE_NS``: nobody else would go on."""
+        timers = self._timers
+        return self._live == 1 and (not timers or timers[0].when - self.clock() > _GUARD_NS)
+
     def run(self) -> None:
         """Run until no task is left.
 
         :raises Stuck: if what is left can never go on.
         """
-        poll, ready, step = self.poller.poll, self._ready, self._step
+        poll, links, ready, step = self.poller.poll, self.poller.links, self._ready, self._step
         while self._live:
-            for _ in range(len(ready)):
-                step(ready.popleft())
+            if ready:
+                for _ in range(len(ready)):
+                    step(ready.popleft())
             timeout = self._timeout() if self._timers else -1.0
             if ready:
                 timeout = 0.0
@@ -146,16 +168,31 @@ class Engine:
                 if not self._live:
                     return
                 raise Stuck
-            woken = poll(timeout)
-            if len(woken) == 1:
-                self._waiting -= 1
-                woken[0].awaited = RUNNING
-                step(woken[0])
-            elif woken:  # in turn, since one may interrupt or cancel another
-                self._waiting -= len(woken)
-                for task in woken:
+            events = poll(timeout)
+            if len(events) == 1:  # the usual number when two talk to each other
+                fd, mask = events[0]
+                tasks = links[fd].tasks
+                if len(tasks) == 1 and tasks[0].awaited & mask:
+                    self._waiting -= 1
+                    task = tasks.pop()
                     task.awaited = RUNNING
-                ready.extend(woken)
+                    step(task)
+                    continue
+            for fd, mask in events:
+                self._woken(links[fd], mask)
+
+    def _woken(self, link: Link, mask: int) -> None:
+        """Give those a turn who wait for what the link can do now; in turn, since one may interrupt another."""
+        can = -1 if mask & _TROUBLE else mask  # whatever is waited for: trying it tells what is wrong
+        going = [task for task in link.tasks if task.awaited & can]
+        if not going:  # nobody is interested any more
+            self.poller.register(link)
+            return
+        link.tasks = [task for task in link.tasks if not task.awaited & can]
+        self._waiting -= len(going)
+        for task in going:
+            task.awaited = RUNNING
+        self._ready.extend(going)
 
     def _timeout(self) -> float:
         """Deal with the timers that are over; seconds until the next one, negative if there is none."""
@@ -174,7 +211,7 @@ class Engine:
     def _stop_waiting(self, task: Task) -> None:
         if task.awaited > 0:
             self._waiting -= 1
-            self.poller.forget(task)
+            task.link.tasks.remove(task)
         elif task.awaited == RUNNING and task in self._ready:
             self._ready.remove(task)
         task.awaited = RUNNING
@@ -195,7 +232,10 @@ class Engine:
         if awaited > 0:
             task.awaited = awaited
             self._waiting += 1
-            self.poller.wait(task, awaited)
+            link = task.link
+            link.tasks.append(task)
+            if link.interest & awaited != awaited:
+                self.poller.register(link)
         elif awaited == AGAIN:
             self._ready.append(task)
         else:

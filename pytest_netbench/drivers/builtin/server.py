@@ -83,8 +83,7 @@ class Server:
 
     def _take(self, accepted: socket.socket, peer: tcp.SocketAddress) -> None:
         stream = Duplex(accepted, self.engine.clock)
-        title = f"connection {self._accepted} from {tcp.text(peer)}"
-        connection = Connection(self, title, self._index, stream, Checkpoints(self.engine))
+        connection = Connection(self, self._accepted, peer, self._index, stream, Checkpoints(self.engine))
         self._accepted += 1
         self.recorder.add(connection)
         self._open.add(connection)
@@ -93,11 +92,12 @@ class Server:
 
     def _life(self, thread: Thread, connection: Connection, peer: tcp.SocketAddress) -> Waits:
         """Read the number of the program, run it, close the connection."""
-        stream, title = connection.stream, connection.title
+        stream = connection.stream
         try:
-            number = yield from receive_preamble(stream, title)
+            number = yield from receive_preamble(connection)
             if number >= len(self._programs):
-                raise Failed(f"{title}: it asks for program {number}, this server has {len(self._programs)}")  # noqa: TRY301
+                why = f"it asks for program {number}, this server has {len(self._programs)}"
+                raise Failed(f"{connection.title}: {why}")  # noqa: TRY301 - ends this connection as others do
             connection.program = number
             connection.addresses = peer, self._address or stream.socket.getsockname()
             yield from connection.carry_out(thread, self._programs[number])

@@ -10,9 +10,10 @@ import socket
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from pytest_netbench.drivers.builtin.ending import Failed, Misused
+from pytest_netbench.drivers.builtin.engine import PATIENCE_NS
 from pytest_netbench.errors import nearest
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
@@ -42,6 +43,10 @@ class Options:
         """
         if self.nodelay:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.congestion_control or self.send_buffer or self.receive_buffer:
+            self._apply_rare(one)
+
+    def _apply_rare(self, one: socket.socket) -> None:
         for name, level, number, value in (
             (
                 "tcp.congestion_control",
@@ -122,15 +127,22 @@ def text(address: SocketAddress) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def dialler(target: Address, local_ip: str, chosen: Options) -> socket.socket:
-    """A socket that can dial the target without waiting, from ``local_ip`` if one is chosen.
+_PATIENCE = struct.pack("@ll", 0, PATIENCE_NS // 1000)
+
+
+def dialler(target: Address, local_ip: str, chosen: Options, *, patient: bool = False) -> socket.socket:
+    """A socket that can dial the target, from ``local_ip`` if one is chosen.
+
+    It never waits; a ``patient`` one waits until it is connected, and to receive as long as the engine has patience.
 
     :raises OSError: if there is no descriptor left, or the address isn't this host's.
     """
     family = target[0]
-    one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    one = socket.socket(family, socket.SOCK_STREAM if patient else socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         chosen.apply(one)
+        if patient:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
         if local_ip not in ANY:
             if family == socket.AF_INET:
                 one.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
@@ -177,28 +189,19 @@ def _has_ipv6() -> bool:
 
 # --- what the kernel says ----------------------------------------------------------------------
 
-_INFO = struct.Struct("=8x6I68xI40xI")  # from linux/tcp.h: unacked is the fifth, total_retrans at 100, notsent at 144
-_INFO_SIZE = 148
+_INFO = struct.Struct("=24xI72xI40xI")
+"""From linux/tcp.h: the offsets of unacked, total_retrans and notsent_bytes are 24, 100 and 144."""
 
 
-class Kernel(NamedTuple):
-    """Segments sent and not acknowledged, segments sent again so far, bytes that wait to be sent."""
+def kernel_says(one: socket.socket) -> tuple[int, int, int] | None:
+    """Segments that aren't acknowledged, segments that were sent again so far, bytes that wait to be sent.
 
-    unacknowledged: int
-    retransmits: int
-    unsent: int
-
-
-def kernel_says(one: socket.socket) -> Kernel | None:
-    """What the kernel counts for a connection; None where it can't tell."""
+    None where the kernel doesn't tell.
+    """
     try:
-        said = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
-    except OSError:
+        return _INFO.unpack(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
+    except (OSError, struct.error):
         return None
-    if len(said) < _INFO_SIZE:
-        return None
-    fields = _INFO.unpack(said)
-    return Kernel(fields[4], fields[6], fields[7])
 
 
 def reason(error: OSError) -> str:

@@ -24,18 +24,22 @@ END = -1
 class Stream(Protocol):
     """One stream of a connection. ``send`` and ``receive`` never wait, and raise OSError if the network fails.
 
-    ``cut``: a time ended in the middle of what it carries. ``idle``: most likely nothing is there to be received yet, so
-    that waiting first saves the attempt.
+    ``cut``: a time ended in the middle of what it carries. ``idle``: most likely nothing is there to be received yet:
+    waiting first saves the attempt. ``patient``: ``receive_waiting`` can be used.
     """
 
     cut: bool
     idle: bool
+    patient: bool
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
 
     def receive(self, limit: int) -> int:
         """Take up to so many payload bytes: how many came, 0 if it must be waited for, ``END`` if none will come."""
+
+    def receive_waiting(self, limit: int) -> int:
+        """As ``receive``, but waits for a while itself, for a task that is alone."""
 
     def finish(self) -> None:
         """Nothing more will be sent."""
@@ -46,14 +50,14 @@ Rate: TypeAlias = tuple[int, int]
 
 
 class Side:
-    """The streams of a connection that one of its ends opened, and their rates, by stream id."""
+    """The streams of a connection that one of its ends opened, and their rates (None if none was set), by stream id."""
 
     __slots__ = ("receive_rates", "send_rates", "streams")
 
     def __init__(self) -> None:
         self.streams: dict[int, Stream] = {}
-        self.send_rates: dict[int, Rate] = {}
-        self.receive_rates: dict[int, Rate] = {}
+        self.send_rates: dict[int, Rate] | None = None
+        self.receive_rates: dict[int, Rate] | None = None
 
 
 class Context(Protocol):

@@ -19,7 +19,7 @@ def _send(operation: m.Send) -> Step:
     def step(thread: Thread) -> Waits | None:
         side = thread.side
         stream = side.streams[number]
-        if side.send_rates and (rate := side.send_rates.get(number)) is not None:
+        if side.send_rates is not None and (rate := side.send_rates.get(number)) is not None:
             return _paced(thread, amount, rate, lambda budget: _send_rest(thread, stream, budget, amount))
         if amount:
             try:
@@ -60,7 +60,7 @@ def _receive(operation: m.Receive) -> Step:
     def step(thread: Thread) -> Waits | None:
         side = thread.side
         stream = side.streams[number]
-        if side.receive_rates and (rate := side.receive_rates.get(number)) is not None:
+        if side.receive_rates is not None and (rate := side.receive_rates.get(number)) is not None:
             return _paced(thread, amount, rate, lambda budget: _receive_rest(thread, stream, budget, amount))
         return _receive_rest(thread, stream, amount, amount) if amount else None
 
@@ -70,11 +70,13 @@ def _receive(operation: m.Receive) -> Step:
 def _receive_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Waits:
     """Receive so many bytes of an operation's ``amount``."""
     turns = TURN
+    patient = stream.patient
     while True:
-        if stream.idle:
+        alone = patient and stream.idle and thread.context.engine.may_block()
+        if stream.idle and not alone:
             yield READ
         try:
-            came = stream.receive(left)
+            came = stream.receive_waiting(left) if alone else stream.receive(left)
         except OSError as error:
             _lost(thread, stream, f"receive {amount:,} bytes", error)
             return
@@ -96,7 +98,7 @@ def _receive_all(operation: m.ReceiveAll) -> Step:
 
     def step(thread: Thread) -> Waits:
         side = thread.side
-        rate = side.receive_rates.get(number)
+        rate = None if side.receive_rates is None else side.receive_rates.get(number)
         if rate is None:
             return _drain(thread, side.streams[number])
         return _paced(thread, None, rate, lambda budget: _drain(thread, side.streams[number], budget))
@@ -195,7 +197,7 @@ def _send_rate(operation: m.SendRate) -> Step:
     number, rate = operation.stream_id, (operation.bytes, operation.period_ms * MS)
 
     def step(thread: Thread) -> None:
-        thread.side.send_rates[number] = rate
+        thread.side.send_rates = {**(thread.side.send_rates or {}), number: rate}
 
     return step
 
@@ -204,7 +206,7 @@ def _receive_rate(operation: m.ReceiveRate) -> Step:
     number, rate = operation.stream_id, (operation.bytes, operation.period_ms * MS)
 
     def step(thread: Thread) -> None:
-        thread.side.receive_rates[number] = rate
+        thread.side.receive_rates = {**(thread.side.receive_rates or {}), number: rate}
 
     return step
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_SCRIPTS = {"all.py", "figures.py"}
+NOT_SCRIPTS = {"all.py", "contestants.py", "figures.py"}
 
 
 def main() -> int:

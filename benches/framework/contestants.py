@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import socket
@@ -221,7 +222,7 @@ def iperf3(size: int) -> Run:
     after = os.times()
     said = json.loads(done.stdout)["end"]["sum_received"]
     cpu = (after.children_user - before.children_user) + (after.children_system - before.children_system)
-    return Run(size * 8 / said["bits_per_second"], cpu)
+    return Run(said["seconds"] or math.nan, cpu)
 
 
 BARE = """

@@ -104,6 +104,7 @@ class Netbench:
         """
         stage = self.stage(self._prepare(None), len(self.rounds))
         done = one_round.at(one_round.collect(stage, servers, clients, self._started), self._logs(stage))
+        await self._keep_logs(stage)
         self.rounds.append(done)
         return self._result([done])
 
@@ -161,14 +162,19 @@ class Netbench:
             async with self.turn():
                 done = await one_round.carry_out(stage)
         except NetbenchError as error:
-            self.rounds.append(one_round.at(one_round.failed(stage, started, began, str(error)), self._logs(stage)))
-            for host in self.fleet.all:
-                await self.provider.salvage(host, stage.folder / host.name)
+            reason = str(error).removeprefix(f"round {index}: ")
+            self.rounds.append(one_round.at(one_round.failed(stage, started, began, reason), self._logs(stage)))
             raise
+        finally:
+            await self._keep_logs(stage)
         done = one_round.at(done, self._logs(stage))
         if number >= 0:
             self.rounds.append(done)
         return done
+
+    async def _keep_logs(self, stage: one_round.Stage) -> None:
+        for host in (*stage.servers, *stage.clients):
+            await self.provider.salvage(host, stage.folder / host.name)
 
     def _logs(self, stage: one_round.Stage) -> str:
         return f"runs/{self.plan.folder}/{stage.folder.name}"

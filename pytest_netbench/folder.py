@@ -31,14 +31,21 @@ def session_record(session: Session, parcels: Iterable[Parcel]) -> SessionRecord
     """The whole session as results.json has it."""
     from pytest_netbench.result import environment
 
+    tests = tuple(one.record for one in parcels)
     return SessionRecord(
         id=session.run,
         started=session.started,
         provider=session.settings.provider,
-        versions=environment.versions(),
+        versions={**environment.versions(), **_libraries(session, tests)},
         environment=environment.environment(),
-        tests=tuple(one.record for one in parcels),
+        tests=tests,
     )
+
+
+def _libraries(session: Session, tests: Iterable[TestRecord]) -> dict[str, str]:
+    """What is inside the drivers that were run: without it, a figure says nothing of a library."""
+    used = {name for test in tests if test.rounds for name in test.driver.split("/")}
+    return {f"driver {name}": session.driver(name).version() for name in sorted(used)}
 
 
 def thinned(record: TestRecord) -> TestRecord:

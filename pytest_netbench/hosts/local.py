@@ -136,7 +136,7 @@ class LocalProvider(Provider):
 
     def _folder(self, root: Path) -> Path:
         """A new folder of our own, in the ledger before it is made."""
-        for name in _names(self._context.run):
+        for name in _names(f"{self._context.run} {os.getpid()} {len(self._folders)}"):
             folder = root / name
             self._context.ledger.intent(DIRECTORY, str(folder))
             try:
@@ -194,9 +194,10 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _names(run: str) -> Iterator[str]:
-    digest = hashlib.sha256(f"{run} {os.getpid()}".encode()).hexdigest()
-    return (f"nb-{digest[start : start + 8]}" for start in range(0, 56, 4))
+def _names(what: str) -> Iterator[str]:
+    """Short names that nobody else is likely to have."""
+    digest = hashlib.sha256(what.encode()).hexdigest()
+    return (f"nb-{digest[start : start + 8]}" for start in range(0, 56, 8))
 
 
 def _short_root() -> Path:

@@ -191,9 +191,12 @@ def described(host: Host) -> dict[str, object]:
 
 def drive(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on a loop that stands; when interrupted, its clean-up is awaited first."""
+    __tracebackhide__ = True
     task = loop.create_task(coroutine)
     try:
         return loop.run_until_complete(task)
+    except NetbenchError as error:
+        raise error.with_traceback(None) from None  # what it says is for the test's author; our own lines aren't
     except BaseException:
         if not task.done():
             task.cancel()

@@ -38,14 +38,15 @@ def spec(node: pytest.Item | pytest.Function) -> Spec:
 def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
     """The drivers with which a test runs, each pair one parameter of it.
 
-    :raises UsageError: for a driver that no row describes, a provider that nobody offers, hosts that nobody counted.
+    :raises UsageError: for a driver that no row describes, an option that it doesn't have, a provider that nobody
+        offers, hosts that nobody counted.
     """
     wanted.need()
     session.provider_class(wanted.provider)
     pairs = wanted.pairs(session.settings.drivers.over(wanted.drivers))
     for pair in pairs:
         for name in pair:
-            session.driver(name)
+            session.driver(name).check_options(wanted.options)
     return pairs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register markers, fixtures and the recorder; refuse names on the command line that nothing has."""
+    _spare_advice(config)
     from pytest_netbench import fixtures, recording
 
     for line in _MARKERS:
@@ -48,6 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(recording.Recorder(config), "netbench-recorder")
     if config.getoption("netbench_driver") or config.getoption("netbench_provider"):
         _check_names(session_of(config))
+
+
+def _spare_advice(config: pytest.Config) -> None:
+    """Who has pytest-asyncio because of us, and set nothing of it, isn't asked at every run to set a loop scope."""
+    if config.getini("asyncio_mode") == "strict" and not config.getini("asyncio_default_fixture_loop_scope"):
+        warnings.filterwarnings("ignore", message="The configuration option .asyncio_default_fixture_loop_scope")
 
 
 def _check_names(session: Session) -> None:

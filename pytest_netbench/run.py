@@ -225,10 +225,10 @@ async def carry_out(stage: Stage) -> Round:
             return collect(stage, serving, dialling, started)
     except WorkerFailed as error:
         if error.reason == Reason.UNSUPPORTED:
-            raise Unsupported(f"{error.worker}: {error.detail}") from error
-        raise RunError(f"round {stage.index}: {error}") from error
+            raise Unsupported(f"{error.worker}: {error.detail}") from None
+        raise RunError(f"round {stage.index}: {error}") from None  # its text has all of the cause
     except RussulaError as error:
-        raise RunError(f"round {stage.index}: {error}") from error
+        raise RunError(f"round {stage.index}: {error}") from None
 
 
 def failed(stage: Stage, started: str, began: float, reason: str) -> Round:

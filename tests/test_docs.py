@@ -23,7 +23,7 @@ def test_an_example_runs_as_shown(pytester: pytest.Pytester, monkeypatch: pytest
     """A block that holds tests passes under pytest; any other runs to its end."""
     monkeypatch.setenv("XDG_STATE_HOME", str(pytester.path / "state"))
     if re.search(r"^(async )?def test_", code, re.MULTILINE):
-        pytester.makeini("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
+        pytester.makeini("[pytest]\nfilterwarnings = error\n")
         pytester.makepyfile(test_example=code)
         outcome = pytester.runpytest_subprocess("test_example.py")
         assert outcome.ret == pytest.ExitCode.OK

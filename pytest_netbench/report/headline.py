@@ -43,6 +43,11 @@ def _outer(test: TestRecord, name: str) -> float:
     return -test.summary[name].median if _rank(name) == _TRACES else 0.0
 
 
+def first_line(reason: str) -> str:
+    """The first line of a reason, which may go on with the last lines of a driver."""
+    return reason.partition("\n")[0]
+
+
 def rounds(test: TestRecord) -> str:
     """How many rounds count: ``3``, or ``2 of 3``."""
     valid, every = sum(one.valid for one in test.rounds), len(test.rounds)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_netbench.report.headline import headline, rounds
+from pytest_netbench.report.headline import first_line, headline, rounds
 from pytest_netbench.result.model import SessionRecord, TestRecord
 from pytest_netbench.result.store import write_whole
 from pytest_netbench.result.words import count, show, show_all
 
 LARGEST = 60_000
 """Bytes: a comment on a pull request takes 65,536 characters."""
+
+LONGEST = 500
+"""Characters of a text that somebody else wrote."""
 
 _HEAD = ("| test | rounds | figure | median | 95 % interval |", "| --- | ---: | --- | ---: | ---: |")
 
@@ -39,7 +42,7 @@ def render(session: SessionRecord) -> str:
         body += lines
     notes = sorted({test.note for test in session.tests if test.note and test.rounds})
     tail = [f"\n{count(left, 'more test')} in `results.json`"] if left else []
-    return "\n".join([*head, *body, *tail, *(f"\n> {_cell(note)[:500]}" for note in notes[:5])]) + "\n"
+    return "\n".join([*head, *body, *tail, *(f"\n> {_cell(note)[:LONGEST]}" for note in notes[:5])]) + "\n"
 
 
 def _outcomes(session: SessionRecord) -> str:
@@ -58,7 +61,8 @@ def _lines(test: TestRecord) -> Iterator[str]:
         yield f"| {first[0]} | {first[1]} | {_cell(metric)} | {show(one.median, one.unit)} | {interval} |"
     for one_round in test.rounds:
         if not one_round.valid:
-            yield f"| | | round {one_round.index} doesn't count: {_cell('; '.join(one_round.validity))[:500]} | | |"
+            reasons = _cell("; ".join(map(first_line, one_round.validity)))[:LONGEST]
+            yield f"| | | round {one_round.index} doesn't count: {reasons} | | |"
 
 
 def _cell(text: str) -> str:

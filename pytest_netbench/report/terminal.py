@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_netbench.report.headline import headline, rounds
+from pytest_netbench.report.headline import first_line, headline, rounds
 from pytest_netbench.result.model import Interval, SessionRecord, TestRecord
 from pytest_netbench.result.words import show, show_all
 
@@ -24,7 +24,8 @@ def lines(session: SessionRecord, width: int, *, verbose: bool = False) -> list[
         how = f"{rounds(test)} round{'s' * (len(test.rounds) != 1)}" if test.rounds else test.outcome
         made.append(f"{test.nodeid}  ({how})")
         for name, one in headline(test).items():
-            made.append(_line(name, show(one.median, one.unit), _interval(one.ci, one.unit), figure))
+            line = _line(name, show(one.median, one.unit), _interval(one.ci, one.unit), figure)
+            made.append(f"{line}  ({one.note})" if one.note else line)
     made += [line for test in session.tests for line in _invalid(test)]
     if verbose:
         made += [line for test in session.tests for line in _rounds(test)]
@@ -42,7 +43,7 @@ def _interval(ci: Interval | None, unit: str) -> str:
 def _invalid(test: TestRecord) -> Iterator[str]:
     for one in test.rounds:
         if not one.valid:
-            yield f"{test.nodeid} round {one.index} doesn't count: {'; '.join(one.validity)}"
+            yield f"{test.nodeid} round {one.index} doesn't count: {'; '.join(map(first_line, one.validity))}"
 
 
 def _rounds(test: TestRecord) -> Iterator[str]:

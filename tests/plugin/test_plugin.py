@@ -94,7 +94,8 @@ def test_by_hand_in_either_mode_of_pytest_asyncio(project: pytest.Pytester, mode
             assert (await netbench.arun())["goodput"].value > 0
         """
     )
-    project.runpytest_subprocess("test_hand.py", "-o", f"asyncio_mode={mode}").assert_outcomes(passed=2)
+    chosen = ("-o", f"asyncio_mode={mode}", "-o", "asyncio_default_fixture_loop_scope=function")
+    project.runpytest_subprocess("test_hand.py", *chosen).assert_outcomes(passed=2)
 
 
 def test_clients_before_servers_is_explained(project: pytest.Pytester) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -55,20 +54,10 @@ async def netbench(
     request: pytest.FixtureRequest, _netbench_plan: Plan, hosts: Fleet, netbench_provider: Provider
 ) -> Netbench:
     """Runs the rounds of the test's scenario: ``netbench.run()``; in ``async def`` tests ``await netbench.arun()``."""
-    from pytest_netbench.bench import Netbench
-    from pytest_netbench.planning import turn
+    from pytest_netbench.planning import bench
 
-    session = session_of(request.config)
-    made = Netbench(
-        plan=_netbench_plan,
-        fleet=hosts,
-        provider=netbench_provider,
-        loop=asyncio.get_running_loop(),
-        run_id=session.name,
-        staging=session.staging,
-        out=session.settings.out,
-        turn=lambda: turn(TimeoutClock(request.node)),
-    )
+    clock = TimeoutClock(request.node)
+    made = bench(session_of(request.config), _netbench_plan, hosts, netbench_provider, clock)
     request.node.stash[BENCH] = made
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
 
-from pytest_netbench.bench import Plan
+from pytest_netbench.bench import Netbench, Plan
 from pytest_netbench.errors import DriverMissing, Unsupported
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
@@ -21,6 +22,7 @@ from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.hosts.model import Fleet
     from pytest_netbench.session import Session
 
 TURN_DEADLINE = 3600.0
@@ -128,6 +130,20 @@ def _terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, clock: Clock) -> Netbench:
+    """What runs the rounds of one test, on the running loop."""
+    return Netbench(
+        plan=made,
+        fleet=fleet,
+        provider=hosts_from,
+        loop=asyncio.get_running_loop(),
+        run_id=session.name,
+        staging=session.staging,
+        out=session.settings.out,
+        turn=lambda: turn(clock),
+    )
 
 
 class Clock(Protocol):

@@ -9,7 +9,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_SCRIPTS = {"all.py", "contestants.py", "figures.py"}
+
+
+def scripts() -> list[Path]:
+    """The files beside this one that can be run by themselves."""
+    others = (path for path in HERE.glob("*.py") if path.name not in {Path(__file__).name, "figures.py"})
+    return sorted(path for path in others if '__name__ == "__main__"' in path.read_text())
 
 
 def main() -> int:
@@ -19,7 +24,7 @@ def main() -> int:
     quick = ["--quick"] if parser.parse_args().quick else []
     failed = []
     print(f"{'figure':44}{'value':>14} {'unit':6}{'n':>6}  {'reach':>10}  holds")
-    for script in sorted(path for path in HERE.glob("*.py") if path.name not in NOT_SCRIPTS):
+    for script in scripts():
         done = subprocess.run(
             [sys.executable, script, *quick, "--json", "-"], stdout=subprocess.PIPE, text=True, check=False
         )

@@ -107,26 +107,16 @@ class _NoClock:
 async def _rounds(
     session: Session, scenario: Scenario, plans: list[Plan]
 ) -> tuple[list[Netbench], NetbenchError | None]:
-    from pytest_netbench.bench import Netbench
-    from pytest_netbench.planning import provider, turn
+    from pytest_netbench.planning import bench, provider
 
     benches: list[Netbench] = []
     async with provider(session) as made:
         for plan in plans:
             async with made.fleet(plan.spec.need()) as fleet:
-                bench = Netbench(
-                    plan=plan,
-                    fleet=fleet,
-                    provider=made,
-                    loop=asyncio.get_running_loop(),
-                    run_id=session.name,
-                    staging=session.staging,
-                    out=session.settings.out,
-                    turn=lambda: turn(_NoClock()),
-                )
-                benches.append(bench)
+                one = bench(session, plan, fleet, made, _NoClock())
+                benches.append(one)
                 try:
-                    await bench.arun(scenario)
+                    await one.arun(scenario)
                 except (Unsupported, DriverMissing):
                     raise
                 except NetbenchError as error:

@@ -18,9 +18,7 @@ from pytest_netbench.scenario.model import (
     Connect,
     Connection,
     ConnectionOp,
-    Count,
     Iterate,
-    OpenBidirectionalStream,
     OpenSendStream,
     Profile,
     Receive,
@@ -33,6 +31,7 @@ from pytest_netbench.scenario.model import (
     Sleep,
     Time,
 )
+from pytest_netbench.scenario.walk import connects, inside, opened, times
 
 
 class Feature(StrEnum):
@@ -87,42 +86,9 @@ def _pairs(scenario: Scenario) -> Iterator[tuple[Client, Server, Connection, Con
             yield client, server, near, server.connections[one.server_connection_id]
 
 
-def connects(operations: tuple[ClientOp, ...]) -> Iterator[Connect]:
-    """Every dial of a client."""
-    for one in operations:
-        if isinstance(one, Connect):
-            yield one
-        elif isinstance(one, ClientScope):
-            for thread in one.threads:
-                yield from connects(thread)
-
-
 def _sum(parts: Iterator[int | None]) -> int | None:
     known = list(parts)
     return None if None in known else sum(one for one in known if one is not None)
-
-
-def opened(operations: tuple[ConnectionOp, ...]) -> int:
-    """How many streams a program opens."""
-    return sum(
-        _times(one) * opened(inside) if inside else isinstance(one, OpenBidirectionalStream | OpenSendStream)
-        for one in operations
-        for inside in (_inside(one),)
-    )
-
-
-def _inside(one: ConnectionOp) -> tuple[ConnectionOp, ...]:
-    """The operations in an operation, one after another or beside each other."""
-    if isinstance(one, Profile | Iterate):
-        return one.operations
-    if isinstance(one, Scope):
-        return tuple(each for thread in one.threads for each in thread)
-    return ()
-
-
-def _times(one: ConnectionOp) -> int:
-    """How often the body runs; a real driver runs it once for a count of 0."""
-    return max(one.value.amount, 1) if isinstance(one, Iterate) and isinstance(one.value, Count) else 1
 
 
 def _sent(connection: Connection) -> int | None:
@@ -134,11 +100,11 @@ def _bytes(operations: tuple[ConnectionOp, ...]) -> int | None:
     for one in operations:
         if isinstance(one, Send):
             total += one.bytes
-        elif inside := _inside(one):
-            found = _bytes(inside)
+        elif within := inside(one):
+            found = _bytes(within)
             if found is None or (found and isinstance(one, Iterate) and isinstance(one.value, Time)):
                 return None
-            total += _times(one) * found
+            total += times(one) * found
     return total
 
 
@@ -152,7 +118,7 @@ def _needs(pairs: list[tuple[Client, Server, Connection, Connection]], streams: 
 
 
 def _has(kind: type, operations: tuple[ConnectionOp, ...]) -> bool:
-    return any(isinstance(one, kind) or _has(kind, _inside(one)) for one in operations)
+    return any(isinstance(one, kind) or _has(kind, inside(one)) for one in operations)
 
 
 # --- time: what is certain to pass ---------------------------------------------------------------

@@ -23,7 +23,7 @@ from pytest_netbench.scenario.model import (
     SendRate,
     Sleep,
 )
-from pytest_netbench.scenario.references import programs, walk
+from pytest_netbench.scenario.walk import connects, opened, programs, walk
 
 TCP, NATIVE_TLS, S2N_TLS, QUIC = "s2n-tcp", "s2n-native-tls", "s2n-tls", "s2n-quic"
 OVER_TCP = frozenset({TCP, NATIVE_TLS, S2N_TLS})
@@ -148,8 +148,6 @@ def _outlives_server(operations: tuple[ConnectionOp, ...], path: str) -> Iterato
 
 def _unopened(scenario: Scenario) -> Iterator[Finding]:
     """A program for a stream of the peer that the peer never opens."""
-    from pytest_netbench.scenario.analysis import connects, opened
-
     for number, client in enumerate(scenario.clients):
         for one in connects(client.scenario):
             near = client.connections[one.client_connection_id]

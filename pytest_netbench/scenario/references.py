@@ -5,44 +5,11 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from pytest_netbench.errors import ScenarioError
-from pytest_netbench.scenario.model import (
-    Client,
-    ClientScope,
-    Connect,
-    Iterate,
-    Profile,
-    Scenario,
-    Scope,
-    Trace,
-)
-
-
-def walk(operations: tuple[Any, ...], path: str) -> Iterator[tuple[Any, str]]:
-    """Every operation of a list and of those inside, with the path of its element."""
-    for index, one in enumerate(operations):
-        here = f"{path}[{index}]"
-        yield one, here
-        if isinstance(one, Scope | ClientScope):
-            for number, thread in enumerate(one.threads):
-                yield from walk(thread, f"{here}.scope.threads[{number}]")
-        elif isinstance(one, Profile | Iterate):
-            word = type(one).__name__.lower()
-            yield from walk(one.operations, f"{here}.{word}.operations")
-
-
-def programs(scenario: Scenario) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Every list of connection operations, with its path."""
-    for side in ("clients", "servers"):
-        for number, endpoint in enumerate(getattr(scenario, side)):
-            for index, connection in enumerate(endpoint.connections):
-                here = f"{side}[{number}].connections[{index}]"
-                yield connection.ops, f"{here}.ops"
-                for stream, operations in enumerate(connection.peer_streams):
-                    yield operations, f"{here}.peer_streams[{stream}]"
+from pytest_netbench.scenario.model import Client, Connect, Iterate, Profile, Scenario, Trace
+from pytest_netbench.scenario.walk import programs, walk
 
 
 def check_references(scenario: Scenario) -> None:

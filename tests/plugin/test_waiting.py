@@ -1,0 +1,80 @@
+"""Who waits for whom, and whose clock stands still meanwhile?"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_netbench.bridge import TIMEOUT, TimeoutClock
+from pytest_netbench.errors import HostError
+from pytest_netbench.hosts.lock import machine_lock
+from tests.plugin.conftest import results
+
+
+def an_item(*, limited: bool) -> tuple[Any, list[str]]:
+    """A test with or without a timeout, and what pytest-timeout was asked."""
+    asked: list[str] = []
+    hook = SimpleNamespace(
+        pytest_timeout_cancel_timer=lambda item: asked.append("cancel"),
+        pytest_timeout_set_timer=lambda item, settings: asked.append(f"set {settings}"),
+    )
+    item = SimpleNamespace(stash=pytest.Stash(), config=SimpleNamespace(hook=hook))
+    if limited:
+        item.stash[TIMEOUT] = "9 s"
+    return item, asked
+
+
+@pytest.mark.parametrize(("limited", "expected"), [(True, ["cancel", "set 9 s"]), (False, [])])
+def test_the_clock_of_pytest_timeout_is_stopped_and_started_again(limited: bool, expected: list[str]) -> None:
+    """Through its own hooks, with the settings that it began with; a test without a timeout is left alone."""
+    item, asked = an_item(limited=limited)
+    clock = TimeoutClock(item)
+    clock.stop()
+    clock.start()
+    assert asked == expected
+
+
+async def test_the_second_waits_until_the_first_is_done(tmp_path: Path) -> None:
+    """Rounds never overlap; the one who waits is told so, and when it goes on."""
+    told: list[str] = []
+    async with machine_lock(deadline=5, path=tmp_path / "lock"):
+        second = machine_lock(
+            deadline=5,
+            on_wait=lambda: told.append("waits"),
+            on_acquired=lambda: told.append("goes on"),
+            path=tmp_path / "lock",
+        )
+        entering = asyncio.ensure_future(second.__aenter__())
+        while not told:
+            await asyncio.sleep(0)
+        assert told == ["waits"]
+    await entering
+    assert told == ["waits", "goes on"]
+    await second.__aexit__(None, None, None)
+
+
+async def test_who_waits_too_long_is_told_for_what(tmp_path: Path) -> None:
+    """The message names the lock's file."""
+    async with machine_lock(deadline=5, path=tmp_path / "lock"):
+        with pytest.raises(HostError, match=str(tmp_path / "lock")):
+            async with machine_lock(deadline=0.01, path=tmp_path / "lock"):
+                pass
+
+
+def test_a_budget_ends_the_rounds(project: pytest.Pytester) -> None:
+    """Of many rounds only those are run for which there is time, and at least one."""
+    project.runpytest_subprocess("test_ping.py", "--netbench-rounds", "50", "--netbench-budget", "1ms").assert_outcomes(
+        passed=1
+    )
+    assert len(results(project)["tests"][0]["rounds"]) == 1
+
+
+def test_warm_up_is_thrown_away(project: pytest.Pytester) -> None:
+    """Rounds before the first don't appear in the results."""
+    (project.path / "netbench.toml").write_text("warmup = 2\n")
+    project.runpytest_subprocess("test_ping.py").assert_outcomes(passed=1)
+    assert [one["index"] for one in results(project)["tests"][0]["rounds"]] == [0]

@@ -40,20 +40,14 @@ def test_the_clock_of_pytest_timeout_is_stopped_and_started_again(limited: bool,
 
 async def test_the_second_waits_until_the_first_is_done(tmp_path: Path) -> None:
     """Rounds never overlap; the one who waits is told so, and when it goes on."""
-    told: list[str] = []
+    waits, goes_on = asyncio.Event(), asyncio.Event()
     async with machine_lock(deadline=5, path=tmp_path / "lock"):
-        second = machine_lock(
-            deadline=5,
-            on_wait=lambda: told.append("waits"),
-            on_acquired=lambda: told.append("goes on"),
-            path=tmp_path / "lock",
-        )
+        second = machine_lock(deadline=5, on_wait=waits.set, on_acquired=goes_on.set, path=tmp_path / "lock")
         entering = asyncio.ensure_future(second.__aenter__())
-        while not told:
-            await asyncio.sleep(0)
-        assert told == ["waits"]
+        await asyncio.wait_for(waits.wait(), 5)
+        assert not goes_on.is_set()
     await entering
-    assert told == ["waits", "goes on"]
+    assert goes_on.is_set()
     await second.__aexit__(None, None, None)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from russula.codec import MAX_CHUNK, MAX_CONTROL, Decoder, encode
@@ -94,3 +94,12 @@ def test_a_whole_chunk_fits() -> None:
     """The largest chunk passes."""
     chunk = Chunk(0, MAX_CHUNK, b"x" * MAX_CHUNK)
     assert Decoder().feed(encode(chunk)) == [chunk]
+
+
+@pytest.mark.deep
+@settings(max_examples=200_000, deadline=None)
+@given(st.binary(max_size=64) | st.binary(max_size=64).map(frame))
+def test_garbage_for_hours(data: bytes) -> None:
+    """As above, with as many inputs as patience allows."""
+    with suppress(RemoteProtocolError):
+        assert isinstance(Decoder().feed(data), list)

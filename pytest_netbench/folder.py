@@ -84,9 +84,11 @@ class Folder:
         """
         from pytest_netbench.result.store import write_whole
 
-        probe = self.path / ".netbench-probe"
+        existed, probe = self.path.exists(), self.path / ".netbench-probe"
         write_whole(probe, b"")
         probe.unlink()
+        if not existed:
+            self.path.rmdir()
 
     def clear(self) -> None:
         """Remove an earlier run's files of our names."""

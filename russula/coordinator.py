@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Generic, TypeVar
@@ -32,13 +32,33 @@ RETRY, RETRY_MOST = 0.005, 0.25
 """Seconds between two tries to connect: the first, and the longest."""
 
 
+class Changes:
+    """Wakes everybody who waits for the next change; nobody misses one that came while it looked."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._next = asyncio.Event()
+
+    def tell(self) -> None:
+        """Something changed."""
+        self.count += 1
+        now, self._next = self._next, asyncio.Event()
+        now.set()
+
+    async def beyond(self, count: int) -> None:
+        """Return when there were more changes than this."""
+        if self.count == count:
+            await self._next.wait()
+
+
 class Coordinator(Generic[W]):
     """Drives workers; made by :meth:`connect`, an async context manager that ends every conversation when left."""
 
-    def __init__(self, protocol: Protocol, members: Sequence[Member], lead: float, deadline: float) -> None:
-        self._protocol, self._members = protocol, tuple(members)
-        self._lead, self._deadline = lead + LEAD_EACH * len(members), deadline
-        self._wake = asyncio.Event()
+    def __init__(
+        self, protocol: Protocol, members: Sequence[Member], changes: Changes, *, lead: float, patience: float
+    ) -> None:
+        self._protocol, self._members, self._changes = protocol, tuple(members), changes
+        self._lead, self._patience = lead + LEAD_EACH * len(members), patience
         self._instant_ns: int | None = None
 
     @classmethod
@@ -56,23 +76,20 @@ class Coordinator(Generic[W]):
         """Connect to all workers at once, within ``deadline`` seconds; ``patience`` is ``run_till``'s own default.
 
         :raises DeadlineExceeded: names who doesn't listen.
-        :raises RussulaError: if a worker speaks another protocol.
+        :raises RussulaError: if a worker speaks another protocol, or two have one name.
         """
-        coordinator: Coordinator[W] = cls(protocol, [], lead, patience)
-        members: list[Member] = []
+        wanted, changes, joined = tuple(targets), Changes(), dict[str, Member]()
+        if len({target.name for target in wanted}) < len(wanted):
+            raise LocalProtocolError(f"two workers of one name: {', '.join(target.name for target in wanted)}")
         try:
-            await _gather([_join(protocol, target, run, deadline, coordinator._changed, members) for target in targets])
-            order = (
-                {target.name: index for index, target in enumerate(targets)} if isinstance(targets, Sequence) else {}
-            )
-            coordinator._members = tuple(sorted(members, key=lambda one: order.get(one.name, 0)))
-            coordinator._lead += LEAD_EACH * len(members)
-            yield coordinator
+            await _gather(_join(protocol, target, run, deadline, changes, joined) for target in wanted)
+            members = [joined[target.name] for target in wanted]
+            yield cls(protocol, members, changes, lead=lead, patience=patience)
         except BaseException:
-            await _salvage(members)
+            await _salvage(tuple(joined.values()))
             raise
         finally:
-            await asyncio.gather(*(member.aclose() for member in members))
+            await asyncio.gather(*(member.aclose() for member in joined.values()))
 
     async def run_till(self, state: W, *, deadline: float | None = None) -> None:
         """Return when all workers have entered a state, now or before; gives the commands that this needs.
@@ -84,15 +101,15 @@ class Coordinator(Generic[W]):
         :raises DeadlineExceeded: names who isn't there, in which state each is, and since when.
         :raises LocalProtocolError: if a worker's conversation ended elsewhere.
         """
-        seconds = self._deadline if deadline is None else deadline
+        seconds = self._patience if deadline is None else deadline
         try:
             async with asyncio.timeout(seconds):
                 while missing := self._missing(state):
-                    self._wake.clear()
+                    seen = self._changes.count
                     if all(member.next_command() for member in missing):
                         await self._command(missing)
                     else:
-                        await self._wake.wait()
+                        await self._changes.beyond(seen)
         except TimeoutError:
             raise DeadlineExceeded(self._explain(state, seconds)) from None
 
@@ -117,17 +134,14 @@ class Coordinator(Generic[W]):
         """Every state that a worker enters, from the first, as it is heard."""
         told = dict.fromkeys((member.name for member in self._members), 0)
         while True:
-            self._wake.clear()
+            seen = self._changes.count
             for member in self._members:
                 for state in member.machine.peer_history[told[member.name] :]:
                     told[member.name] += 1
                     yield Change(member.name, state)
             if all(member.machine.peer_ended for member in self._members):
                 return
-            await self._wake.wait()
-
-    def _changed(self) -> None:
-        self._wake.set()
+            await self._changes.beyond(seen)
 
     def _missing(self, state: W) -> list[Member]:
         for member in self._members:
@@ -158,13 +172,12 @@ class Coordinator(Generic[W]):
 
 
 async def _join(
-    protocol: Protocol, target: Target, run: str, deadline: float, changed: Callable[[], None], members: list[Member]
+    protocol: Protocol, target: Target, run: str, deadline: float, changes: Changes, joined: dict[str, Member]
 ) -> None:
     try:
         async with asyncio.timeout(deadline):
             stream = await _reach(target.address)
-            member = Member(protocol, target, Link(stream), changed)
-            members.append(member)
+            member = joined[target.name] = Member(protocol, target, Link(stream), changes.tell)
             await member.begin(run)
     except TimeoutError:
         raise DeadlineExceeded(f"{target.name} doesn't answer at {target.address} within {deadline:g} s") from None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -91,16 +90,30 @@ class _Talk:
         self._action: asyncio.Task[None] | None = None
         self._seq = 0
 
-    async def run(self, actions: Mapping[Enum, Action], more: asyncio.Queue[_Event]) -> None:
-        """Follow the protocol to its end."""
-        self._actions, self._events = actions, more
+    async def run(self, actions: Mapping[Enum, Action], messages: AsyncIterator[Message]) -> None:
+        """Follow the protocol to its end.
+
+        :raises ProtocolError: if the coordinator breaks a rule.
+        :raises OSError: if the connection breaks; ``_Lost`` if it ends early.
+        """
+        self._actions = actions
+        reader = asyncio.create_task(self._read(messages))
         try:
             await self._announce(self._machine.state, {})
             while not self._machine.ended or self._machine.state is self._protocol.worker.failed:
                 await self._handle(await self._events.get())
         finally:
+            await _ended(reader)
             await self._cancel()
             self._receiver.close()
+
+    async def _read(self, messages: AsyncIterator[Message]) -> None:
+        try:
+            async for message in messages:
+                await self._events.put(message)
+            await self._events.put(_Fault(_Lost("the coordinator ended the connection")))
+        except (ProtocolError, OSError) as error:
+            await self._events.put(_Fault(error))
 
     async def _handle(self, event: _Event) -> None:
         match event:
@@ -155,10 +168,8 @@ class _Talk:
 
     async def _cancel(self) -> None:
         action, self._action = self._action, None
-        if action is not None and not action.done():
-            action.cancel()
-            with suppress(asyncio.CancelledError):
-                await action
+        if action is not None:
+            await _ended(action)
 
     async def _announce(self, state: Enum, data: Mapping[str, JSON]) -> None:
         self._log.info("%s %s %s %s", self._talk.run, self._talk.worker, self._protocol.name, state.name)
@@ -186,47 +197,52 @@ class _Talk:
         return self._seq - 1
 
 
-async def _read(events: asyncio.Queue[_Event], messages: AsyncIterator[Message]) -> None:
-    try:
-        async for message in messages:
-            await events.put(message)
-        await events.put(_Fault(_Lost()))
-    except (ProtocolError, OSError) as error:
-        await events.put(_Fault(error))
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end; its own error was already told."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def converse(
     stream: Stream, services: Mapping[Protocol, Service], directory: Path, log: logging.Logger = LOG
 ) -> None:
     """Have one conversation with whoever connected; a peer that breaks the rules gets one log line and is let go."""
-    link = Link(stream)
-    who = "somebody"
+    link, who = Link(stream), "somebody"
     messages = link.messages()
     try:
         async with asyncio.timeout(FIRST_MESSAGE):
-            first = await anext(messages, None)
-        if first is None:
-            return
-        protocol = _wanted(first, services)
-        said = check(first, hello(protocol, "", ""))
+            protocol, said = await _greeted(link, messages, services)
         who = f"{said.run} {said.worker}"
-        await link.send(hello(protocol, said.run, said.worker))
-        place = Path(tempfile.mkdtemp(prefix="talk-", dir=directory))
-        try:
-            await _serve(
-                link, protocol, services[protocol], Conversation(said.run, said.worker, *_boxes(place)), log, messages
-            )
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="talk-", dir=directory, ignore_cleanup_errors=True) as place:
+            conversation = Conversation(said.run, said.worker, *_boxes(Path(place)))
+            async with services[protocol](conversation) as actions:
+                await _Talk(link, protocol, conversation, log).run(actions, messages)
     except ProtocolError as error:
         log.warning("%s refused: %s", who, error)
-    except (_Lost, OSError) as error:
-        log.warning("%s lost: %s", who, error)
     except TimeoutError:
         log.warning("%s refused: no hello within %g s", who, FIRST_MESSAGE)
+    except (_Lost, OSError) as error:
+        log.warning("%s lost: %s", who, error)
     finally:
         await messages.aclose()
         await link.aclose()
+
+
+async def _greeted(
+    link: Link, messages: AsyncIterator[Message], services: Mapping[Protocol, Service]
+) -> tuple[Protocol, Hello]:
+    """Both sides have said hello, and mean the same protocol."""
+    first = await anext(messages, None)
+    if first is None:
+        raise _Lost("it said nothing")
+    name = first.protocol if isinstance(first, Hello) else ""
+    protocol = next((one for one in services if one.name == name), None)
+    if protocol is None:
+        served = ", ".join(one.name for one in services)
+        raise RemoteProtocolError(f"it didn't begin with a hello for what is served here: {served}")
+    said = check(first, hello(protocol, "", ""))
+    await link.send(hello(protocol, said.run, said.worker))
+    return protocol, said
 
 
 def _boxes(place: Path) -> tuple[Path, Path]:
@@ -234,36 +250,6 @@ def _boxes(place: Path) -> tuple[Path, Path]:
     for box in boxes:
         box.mkdir()
     return boxes
-
-
-def _wanted(first: Message, services: Mapping[Protocol, Service]) -> Protocol:
-    name = first.protocol if isinstance(first, Hello) else None
-    found = next((one for one in services if one.name == name), None)
-    if found is None:
-        raise RemoteProtocolError(
-            f"protocol {str(name)[:50]!r} isn't served here: {', '.join(one.name for one in services)}"
-        )
-    return found
-
-
-async def _serve(
-    link: Link,
-    protocol: Protocol,
-    service: Service,
-    conversation: Conversation,
-    log: logging.Logger,
-    messages: AsyncIterator[Message],
-) -> None:
-    events: asyncio.Queue[_Event] = asyncio.Queue(QUEUE)
-    async with AsyncExitStack() as stack:
-        actions = await stack.enter_async_context(service(conversation))
-        reader = asyncio.create_task(_read(events, messages))
-        try:
-            await _Talk(link, protocol, conversation, log).run(actions, events)
-        finally:
-            reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await reader
 
 
 async def serve(

@@ -66,14 +66,20 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    error: BaseException
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    error: Exception
 
 
 class _Lost(Exception):
     """The connection ended before the conversation."""
 
 
-_Event: TypeAlias = Message | _Done | _Fault
+_Event: TypeAlias = Message | _Done | _Fault | _Broken
+"""What can happen to a worker: it hears something, its action ends well or badly, its connection ends."""
 
 
 class _Talk:
@@ -88,7 +94,7 @@ class _Talk:
         self._events: asyncio.Queue[_Event] = asyncio.Queue(QUEUE)
         self._actions: Mapping[Enum, Action] = {}
         self._action: asyncio.Task[None] | None = None
-        self._seq = 0
+        self._seq = self._taken = 0
 
     async def run(self, actions: Mapping[Enum, Action], messages: AsyncIterator[Message]) -> None:
         """Follow the protocol to its end.
@@ -111,29 +117,38 @@ class _Talk:
         try:
             async for message in messages:
                 await self._events.put(message)
-            await self._events.put(_Fault(_Lost("the coordinator ended the connection")))
+            await self._events.put(_Broken(_Lost("the coordinator ended the connection")))
         except (ProtocolError, OSError) as error:
-            await self._events.put(_Fault(error))
+            await self._events.put(_Broken(error))
 
     async def _handle(self, event: _Event) -> None:
         match event:
             case Entered():
                 await self._heard(event)
             case File() | Chunk():
-                self._receiver.take(event)
+                await self._store(event)
             case Fetch():
                 await self._send_outbox()
             case _Done(state, data):
                 if state is self._machine.state:
                     await self._go(self._machine.fire(Finished()), data)
             case _Fault(error):
-                if isinstance(error, _Lost | ProtocolError | OSError):
-                    raise error
                 await self._fail(error)
+            case _Broken(error):
+                raise error
             case _:
                 raise RemoteProtocolError(f"{type(event).__name__} isn't for a worker")
 
+    async def _store(self, piece: File | Chunk) -> None:
+        try:
+            self._receiver.take(piece)
+        except OSError as error:
+            await self._fail(ActionFailed("storage", f"the worker can't store what it is sent: {error}"))
+
     async def _heard(self, said: Entered) -> None:
+        if said.seq != self._taken:
+            raise RemoteProtocolError(f"announcement {said.seq} came where {self._taken} was due")
+        self._taken += 1
         state = self._states.get(said.state)
         if state is None:
             raise RemoteProtocolError(
@@ -175,7 +190,7 @@ class _Talk:
         self._log.info("%s %s %s %s", self._talk.run, self._talk.worker, self._protocol.name, state.name)
         await self._link.send(Entered(self._next(), state.name, data))
 
-    async def _fail(self, error: BaseException) -> None:
+    async def _fail(self, error: Exception) -> None:
         if not self._machine.fail():
             return
         await self._cancel()

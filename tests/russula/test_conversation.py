@@ -132,6 +132,26 @@ async def test_a_failure_while_nothing_is_awaited_is_raised_next(tmp_path: Path)
                 await group.run_till(NetbenchServer.DONE)
 
 
+async def test_an_actions_own_error_is_the_workers_failure(tmp_path: Path) -> None:
+    """Whatever it is, also one that a broken connection could have raised."""
+
+    async def start(_: Conversation) -> None:
+        raise ConnectionResetError("the driver's own connection")
+
+    acts = {**SERVES, NetbenchServer.STARTING: start}
+    async with listening(tmp_path, Worker(acts)) as address:
+        with pytest.raises(WorkerFailed, match="error: ConnectionResetError: the driver's own connection"):
+            async with servers([target(address, tmp_path)]) as group:
+                await group.run_till(NetbenchServer.RUNNING)
+
+
+async def test_two_workers_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Who failed must be clear."""
+    with pytest.raises(LocalProtocolError, match="two workers of one name"):
+        async with servers([target("unix:/a", tmp_path), target("unix:/b", tmp_path)]):
+            pass
+
+
 async def test_a_deadline_names_who_is_missing_and_where(tmp_path: Path) -> None:
     """The message has each missing worker and the state in which it stays."""
     acts = {**SERVES, NetbenchServer.STARTING: for_ever}

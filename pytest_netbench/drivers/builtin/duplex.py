@@ -35,6 +35,7 @@ class Duplex:
         "cut",
         "fd",
         "first_ns",
+        "full",
         "idle",
         "interest",
         "last_ns",
@@ -59,6 +60,7 @@ class Duplex:
         self.sent = 0
         self.received = 0
         self.cut = False
+        self.full = False
         self.idle = False
         self.patient = patient
         self.first_ns: int | None = None
@@ -70,13 +72,15 @@ class Duplex:
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
-        payload = _PAYLOADS.get(limit) or _payload(limit)
+        payload = _PAYLOAD if limit >= _PAYLOAD_SIZE else _PAYLOADS.get(limit) or _payload(limit)
         if self._preamble:
             return self._send_first(payload)
         try:
             sent = self._send(payload, _NOW)
         except BlockingIOError:
+            self.full = True
             return 0
+        self.full = sent < len(payload)
         self.sent += sent
         self.idle = True  # the answer can't be there yet
         return sent
@@ -86,9 +90,11 @@ class Duplex:
         try:
             taken = self.socket.sendmsg([self._preamble, payload], [], _NOW)
         except BlockingIOError:
+            self.full = True
             return 0
         sent = max(taken - len(self._preamble), 0)
         self._preamble = self._preamble[taken:]
+        self.full = sent < len(payload)
         self.sent += sent
         self.idle = True
         return sent
@@ -142,15 +148,15 @@ class Duplex:
         return (StreamBytes(self.number, self.opened_here, self.sent, self.received, self.cut),)
 
 
+_PAYLOAD_SIZE = len(_PAYLOAD)
 _LANDING_SIZE = len(_LANDING)
-
 
 _PAYLOADS: dict[int, memoryview] = {}
 _MOST_PAYLOADS = 256
 
 
 def _payload(limit: int) -> memoryview:
-    """So much payload, or as much as there is; the same slice again for the same limit."""
+    """So much payload; the same slice again for the same limit."""
     payload = _PAYLOAD[:limit]
     if len(_PAYLOADS) < _MOST_PAYLOADS:
         _PAYLOADS[limit] = payload

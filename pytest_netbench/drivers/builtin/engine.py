@@ -30,6 +30,9 @@ _NS = 1e9
 PATIENCE_NS = 20_000_000
 """A task that waits by itself in the kernel comes back after this long, with or without what it waits for."""
 
+_LONGEST_WAIT_S = 3600.0
+"""Longer waits are made of several: the kernel takes no number of seconds."""
+
 _GUARD_NS = PATIENCE_NS + 10_000_000  # the kernel's own clock ticks coarsely
 
 
@@ -206,7 +209,7 @@ class Engine:
                     self._step(timer.task, TimeUp(timer))
                 else:
                     self.wake(timer.task)
-        return (timers[0].when - now) / _NS if timers else -1.0
+        return min((timers[0].when - now) / _NS, _LONGEST_WAIT_S) if timers else -1.0
 
     def _stop_waiting(self, task: Task) -> None:
         if task.awaited > 0:

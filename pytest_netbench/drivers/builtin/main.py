@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from pytest_netbench.drivers.builtin import duplex_support, settings, tcp
@@ -38,8 +39,8 @@ def main(arguments: list[str]) -> int:
     try:
         chosen = settings.read(arguments, os.environ)
     except DriverError as error:
-        _say(str(error))
-        return error.status
+        where = os.environ.get("NETBENCH_REPORT")
+        return _report(Path(where) if where else None, Recorder(()), str(error), error.status)
     recorders: list[Recorder] = []
     problem: str | None = None
     ended_by: int | None = None
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
             signal.signal(number, signal.SIG_IGN)
         if ended_by is not None and chosen.role is Role.CLIENT:
             problem = f"ended by {signal.Signals(ended_by).name}"
-        status = _report(chosen, recorders[-1] if recorders else Recorder(()), problem, status)
+        status = _report(chosen.report, recorders[-1] if recorders else Recorder(()), problem, status)
     if ended_by is not None and chosen.role is Role.CLIENT:
         signal.signal(ended_by, signal.SIG_DFL)
         os.kill(os.getpid(), ended_by)
@@ -71,16 +72,16 @@ def _say(line: str) -> None:
         os.write(sys.stderr.fileno(), f"{line}\n".encode())
 
 
-def _report(chosen: settings.Settings, recorder: Recorder, problem: str | None, status: int) -> int:
+def _report(path: Path | None, recorder: Recorder, problem: str | None, status: int) -> int:
     """Say what went wrong, write the report; the status is a failure if that can't be done."""
     if problem is not None:
         _say(problem)
         recorder.problem(problem)
-    if chosen.report is not None:
+    if path is not None:
         try:
-            write_report(recorder.report(), chosen.report)
+            write_report(recorder.report(), path)
         except OSError as error:
-            _say(f"the report can't be written to {chosen.report}: {error.strerror}")
+            _say(f"the report can't be written to {path}: {error.strerror}")
             return status or Status.FAILED
     return status
 
@@ -111,8 +112,8 @@ def _raise_descriptor_limit() -> None:
 
 def _settle() -> None:
     """What was made until now stays: no search for garbage in the middle of a measurement."""
-    gc.disable()
     gc.freeze()
+    gc.disable()
 
 
 def _serve(chosen: settings.Settings, scenario: Scenario, recorder: Recorder) -> None:
@@ -124,7 +125,8 @@ def _serve(chosen: settings.Settings, scenario: Scenario, recorder: Recorder) ->
     with tcp.listener(chosen.ip, chosen.port, options) as listening:
         server = Server(own, chosen.index, listening, recorder, _say)
         _settle()
-        print(f"listening on {tcp.text(listening.getsockname())}", flush=True)  # noqa: T201 - whoever chose port 0 asks
+        with contextlib.suppress(OSError):  # nobody wants to know
+            print(f"listening on {tcp.text(listening.getsockname())}", flush=True)  # noqa: T201 - with port 0 one asks
         recorder.begin()
         server.run()
 

@@ -36,6 +36,7 @@ class Recorder:
         self._unsaid = 0
         self._cpu_from: int | None = None
         self._cpu_to: int | None = None
+        self._running = 0
 
     def begin(self) -> None:
         """The first operation begins now."""
@@ -43,11 +44,13 @@ class Recorder:
 
     def open_window(self) -> None:
         """A connection is up: with the first one, the window of CPU time begins."""
+        self._running += 1
         if self._cpu_from is None:
             self._cpu_from = time.process_time_ns()
 
     def close_window(self) -> None:
         """A connection has done its work: the window ends with the last one."""
+        self._running -= 1
         self._cpu_to = time.process_time_ns()
 
     def add(self, connection: Recorded) -> None:
@@ -86,7 +89,7 @@ class Recorder:
     def _cpu(self) -> CpuUse | None:
         if self._cpu_from is None:
             return None
-        until = self._cpu_to if self._cpu_to is not None else time.process_time_ns()
+        until = time.process_time_ns() if self._running or self._cpu_to is None else self._cpu_to
         return CpuUse((until - self._cpu_from) / 1e9, CpuScope.WINDOW)
 
 

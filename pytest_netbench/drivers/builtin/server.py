@@ -106,6 +106,8 @@ class Server:
         except Failed as failure:
             connection.abandon()
             self._problem(str(failure))
+        except OSError as error:  # the kernel refuses to say to which address it was
+            self._problem(f"{connection.title}: {tcp.reason(error)}")
         finally:
             self._open.discard(connection)
             self.poller.closed(stream)

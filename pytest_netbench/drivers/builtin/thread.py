@@ -24,19 +24,20 @@ END = -1
 class Stream(Protocol):
     """One stream of a connection. ``send`` and ``receive`` never wait, and raise OSError if the network fails.
 
-    ``cut``: a time ended in the middle of what it carries. ``idle``: most likely nothing is there to be received yet:
-    waiting first saves the attempt. ``patient``: ``receive_waiting`` can be used.
+    ``cut``: a time ended in the middle of what it carries. ``idle``: most likely nothing is there to be received yet,
+    ``full``: no more can be sent yet: waiting first saves the attempt. ``patient``: ``receive_waiting`` can be used.
     """
 
     cut: bool
+    full: bool
     idle: bool
     patient: bool
 
     def send(self, limit: int) -> int:
-        """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
+        """Send up to so many payload bytes: how many were, 0 and ``full`` if it must be waited for."""
 
     def receive(self, limit: int) -> int:
-        """Take up to so many payload bytes: how many came, 0 if it must be waited for, ``END`` if none will come."""
+        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait for them, ``END`` if none will come."""
 
     def receive_waiting(self, limit: int) -> int:
         """As ``receive``, but waits for a while itself, for a task that is alone."""

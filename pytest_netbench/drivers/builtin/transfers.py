@@ -38,6 +38,8 @@ def _send_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Waits:
     """Send so many bytes of an operation's ``amount``."""
     turns = TURN
     while True:
+        if stream.full:
+            yield WRITE
         try:
             sent = stream.send(left)
         except OSError as error:
@@ -47,9 +49,7 @@ def _send_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Waits:
         if not left:
             return
         turns -= 1
-        if not sent:
-            yield WRITE
-        elif not turns:
+        if not turns:
             turns = TURN
             yield AGAIN
 

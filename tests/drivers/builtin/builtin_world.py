@@ -54,7 +54,10 @@ class World:
 
 
 class FakeStream:
-    """A stream and its link. ``arrivals``: (ms, bytes, END or an error); ``room``: bytes that can be sent, None endless."""
+    """A stream and its link. ``arrivals``: at which ms come how many bytes, ``END`` or an error.
+
+    ``room``: how many bytes can be sent, None if there is no limit.
+    """
 
     def __init__(
         self, world: World, arrivals: Sequence[tuple[float, int | OSError]] = (), room: int | None = None
@@ -83,6 +86,7 @@ class FakeStream:
         if self.fails is not None:
             raise self.fails
         sent = min(limit, CHUNK) if self.room is None else min(limit, CHUNK, self.room)
+        self.full = not sent
         if self.room is not None:
             self.room -= sent
         if sent:
@@ -90,7 +94,8 @@ class FakeStream:
         return sent
 
     def receive(self, limit: int) -> int:
-        if not self._arrivals or self._arrivals[0][0] > self._world.now:
+        self.idle = not self._arrivals or self._arrivals[0][0] > self._world.now
+        if self.idle:
             return 0
         at, what = self._arrivals[0]
         if isinstance(what, OSError):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from builtin_world import CHUNK, END, FakeContext, FakeStream, World, carry_out, start
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import Stuck
-from pytest_netbench.drivers.builtin.thread import MS
+from pytest_netbench.drivers.builtin.thread import END, MS
 from pytest_netbench.scenario import model as m
+from tests.drivers.builtin.builtin_world import CHUNK, FakeContext, FakeStream, World, carry_out, start
 
 RESET = ConnectionResetError(104, "Connection reset by peer")
 
@@ -264,21 +264,20 @@ def test_the_first_failure_ends_all_threads(world: World) -> None:
     assert [len(one) for one in world.recorder.marks] == [0, 0]
 
 
+class Exchange(FakeStream):
+    """Takes as much as came."""
+
+    def receive(self, limit: int) -> int:
+        came = super().receive(limit)
+        self.room = (self.room or 0) + max(came, 0)
+        return came
+
+
 def test_one_thread_receives_while_another_sends(world: World) -> None:
     """Both wait on the same stream, each for its own."""
-    stream = FakeStream(world, [(4, 10)], room=0)
-    context = FakeContext(world, stream)
-    start(world, (m.Scope(((m.Receive(0, 10), m.Unpark(1)), (m.Send(0, 5),))),), context)
-
-    def make_room() -> None:
-        stream.room = 5
-
-    start(world, (m.Sleep(6),), FakeContext(world))
-    start(world, (m.Park(1), m.Sleep(1)), FakeContext(world, checkpoints=context.checkpoints))
-    world.recorder.marks[0].append(0)
-    make_room()
-    world.engine.run()
-    assert (stream.total_received, stream.total_sent) == (10, 5)
+    stream = Exchange(world, [(4, 10)], room=0)
+    carry_out(world, m.Scope(((m.Receive(0, 10),), (m.Send(0, 5),))), stream=stream)
+    assert (stream.received, stream.sent) == ([(4, 10)], [(4, 5)])
 
 
 def test_two_threads_share_what_comes_on_a_stream(world: World) -> None:
@@ -356,7 +355,9 @@ PROGRAMS = st.recursive(
     st.builds(m.Send, st.just(0), AMOUNTS) | st.builds(m.Receive, st.just(0), AMOUNTS) | st.builds(m.Sleep, st.just(1)),
     lambda inside: (
         st.builds(m.Profile, st.just(0), st.lists(inside, max_size=3).map(tuple))
-        | st.builds(m.Iterate, st.builds(m.Count, st.integers(1, 3)), st.lists(inside, max_size=3).map(tuple), st.just(1))
+        | st.builds(
+            m.Iterate, st.builds(m.Count, st.integers(1, 3)), st.lists(inside, max_size=3).map(tuple), st.just(1)
+        )
     ),
     max_leaves=8,
 )

@@ -37,7 +37,7 @@ class Stream(Protocol):
         """Send up to so many payload bytes: how many were, 0 and ``full`` if it must be waited for."""
 
     def receive(self, limit: int) -> int:
-        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait for them, ``END`` if none will come."""
+        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait, ``END`` if none will come."""
 
     def receive_waiting(self, limit: int) -> int:
         """As ``receive``, but waits for a while itself, for a task that is alone."""

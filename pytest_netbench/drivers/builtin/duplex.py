@@ -20,7 +20,8 @@ PREAMBLE_BYTES = 8
 END = -1
 
 _PAYLOAD = memoryview(b"\x2a" * (256 * 1024))
-_LANDING = memoryview(bytearray(512 * 1024))
+_LANDING = memoryview(bytearray(256 * 1024))
+_WITH_PREAMBLE = 16 * 1024
 _NOW = socket.MSG_DONTWAIT
 
 
@@ -49,7 +50,7 @@ class Duplex:
     )
 
     def __init__(
-        self, connected: socket.socket, clock: Callable[[], int], preamble: bytes = b"", *, patient: bool = False
+        self, connected: socket.SocketType, clock: Callable[[], int], preamble: bytes = b"", *, patient: bool = False
     ) -> None:
         self.socket = connected
         self.fd = connected.fileno()
@@ -86,14 +87,15 @@ class Duplex:
         return sent
 
     def _send_first(self, payload: memoryview) -> int:
-        """Send the preamble together with the first payload, in one segment if both fit."""
+        """Send the preamble together with the first of the payload, in one segment if both fit."""
+        preamble, payload = self._preamble, payload[:_WITH_PREAMBLE]
         try:
-            taken = self.socket.sendmsg([self._preamble, payload], [], _NOW)
+            taken = self._send(preamble + payload, _NOW)
         except BlockingIOError:
             self.full = True
             return 0
-        sent = max(taken - len(self._preamble), 0)
-        self._preamble = self._preamble[taken:]
+        sent = max(taken - len(preamble), 0)
+        self._preamble = preamble[taken:]
         self.full = sent < len(payload)
         self.sent += sent
         self.idle = True
@@ -105,20 +107,15 @@ class Duplex:
             self._send(self._preamble, _NOW)
             self._preamble = b""
 
-    def receive(self, limit: int) -> int:
-        """Take up to so many payload bytes: how many came, 0 if it must be waited for, ``END`` if none will come."""
-        limit = min(limit, _LANDING_SIZE)
-        return self._take(limit, _NOW)
+    def receive(self, limit: int, wait: bool) -> int:  # noqa: FBT001 - a keyword would cost each call
+        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait for them, ``END`` if none will come.
 
-    def receive_waiting(self, limit: int) -> int:
-        """As ``receive``, but waits for a while itself, if the socket is one that waits."""
-        return self._take(limit, 0)
-
-    def _take(self, limit: int, flags: int) -> int:
+        With ``wait`` it waits itself for a while, if the socket is ``patient``.
+        """
         if limit > _LANDING_SIZE:  # noqa: PLR1730 - min() costs more than the rest of this function
             limit = _LANDING_SIZE
         try:
-            came = self._receive(_LANDING, limit, flags)
+            came = self._receive(_LANDING, limit, 0 if wait else _NOW)
         except BlockingIOError:
             self.idle = True
             return 0

@@ -25,7 +25,7 @@ class Stream(Protocol):
     """One stream of a connection. ``send`` and ``receive`` never wait, and raise OSError if the network fails.
 
     ``cut``: a time ended in the middle of what it carries. ``idle``: most likely nothing is there to be received yet,
-    ``full``: no more can be sent yet: waiting first saves the attempt. ``patient``: ``receive_waiting`` can be used.
+    ``full``: no more can be sent yet: waiting first saves the attempt. ``patient``: it can wait itself.
     """
 
     cut: bool
@@ -36,11 +36,11 @@ class Stream(Protocol):
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 and ``full`` if it must be waited for."""
 
-    def receive(self, limit: int) -> int:
-        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait, ``END`` if none will come."""
+    def receive(self, limit: int, wait: bool) -> int:  # noqa: FBT001 - a keyword would cost each call
+        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait for them, ``END`` if none will come.
 
-    def receive_waiting(self, limit: int) -> int:
-        """As ``receive``, but waits for a while itself, for a task that is alone."""
+        With ``wait``, where the stream is patient, for a task that is alone: wait for a while itself.
+        """
 
     def finish(self) -> None:
         """Nothing more will be sent."""

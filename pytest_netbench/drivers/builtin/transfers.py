@@ -72,11 +72,13 @@ def _receive_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Wai
     turns = TURN
     patient = stream.patient
     while True:
-        alone = patient and stream.idle and thread.context.engine.may_block()
-        if stream.idle and not alone:
-            yield READ
+        alone = False
+        if stream.idle:
+            alone = patient and thread.context.engine.may_block()
+            if not alone:
+                yield READ
         try:
-            came = stream.receive_waiting(left) if alone else stream.receive(left)
+            came = stream.receive(left, alone)
         except OSError as error:
             _lost(thread, stream, f"receive {amount:,} bytes", error)
             return
@@ -118,7 +120,7 @@ def _drain(thread: Thread, stream: Stream, budget: int | None = None) -> Waits:
         if stream.idle:
             yield READ
         try:
-            came = stream.receive(_MOST if left is None else left)
+            came = stream.receive(_MOST if left is None else left, False)  # noqa: FBT003 - as its signature says
         except OSError as error:
             _lost(thread, stream, "receive all", error)
             came = END

@@ -93,7 +93,8 @@ class FakeStream:
             self.sent.append((self._world.ms, sent))
         return sent
 
-    def receive(self, limit: int) -> int:
+    def receive(self, limit: int, wait: bool) -> int:
+        assert not wait, "not patient"
         self.idle = not self._arrivals or self._arrivals[0][0] > self._world.now
         if self.idle:
             return 0
@@ -106,9 +107,6 @@ class FakeStream:
         self._arrivals[:1] = [(at, what - taken)] if what > taken else []
         self.received.append((self._world.ms, taken))
         return taken
-
-    def receive_waiting(self, limit: int) -> int:
-        raise AssertionError(f"not patient, asked for {limit}")
 
     def finish(self) -> None:
         pass

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.engine import Stuck
+from pytest_netbench.drivers.builtin.engine import PATIENCE_NS, Stuck
 from pytest_netbench.drivers.builtin.thread import END, MS
 from pytest_netbench.scenario import model as m
 from tests.drivers.builtin.builtin_world import CHUNK, FakeContext, FakeStream, World, carry_out, start
@@ -267,8 +267,8 @@ def test_the_first_failure_ends_all_threads(world: World) -> None:
 class Exchange(FakeStream):
     """Takes as much as came."""
 
-    def receive(self, limit: int) -> int:
-        came = super().receive(limit)
+    def receive(self, limit: int, wait: bool) -> int:
+        came = super().receive(limit, wait)
         self.room = (self.room or 0) + max(came, 0)
         return came
 
@@ -306,6 +306,48 @@ class _Noting:
         self._order.append(self._number)
 
 
+# --- patience ----------------------------------------------------------------------------------
+
+
+class PatientStream(FakeStream):
+    """Waits itself where it is told to, and notes at which ms it was."""
+
+    def __init__(self, world: World, arrivals: list[tuple[float, int | OSError]]) -> None:
+        super().__init__(world, arrivals)
+        self.patient = True
+        self.waited: list[float] = []
+
+    def receive(self, limit: int, wait: bool) -> int:
+        came = super().receive(limit, False)
+        if not came and wait:
+            self.waited.append(self._world.ms)
+            self._world.now += PATIENCE_NS
+        return came
+
+
+def test_a_task_that_is_alone_waits_itself(world: World) -> None:
+    """Nobody else would go on meanwhile: that saves the poller's turn."""
+    stream = PatientStream(world, [(50, 10)])
+    carry_out(world, m.Receive(0, 10), stream=stream)
+    assert (stream.waited, stream.total_received, world.polls) == ([0, 20, 40], 10, 0)
+
+
+def test_a_task_that_isnt_alone_lets_the_poller_wait(world: World) -> None:
+    """Another thread may have to go on before something comes."""
+    stream = PatientStream(world, [(50, 10)])
+    carry_out(world, m.Scope(((m.Receive(0, 10),), (m.Sleep(30), m.Trace(0)))), stream=stream)
+    assert stream.waited == []
+    assert list(world.recorder.marks[0]) == [30 * MS]
+
+
+def test_nobody_waits_itself_shortly_before_a_timer(world: World) -> None:
+    """A time is kept to the millisecond, whoever waits for what."""
+    stream = PatientStream(world, [(500, 10)])
+    carry_out(world, m.Iterate(m.Time(100), (m.Receive(0, 10),)), stream=stream)
+    assert world.ms == 100
+    assert stream.waited == [0, 20, 40, 60]
+
+
 # --- both ends ---------------------------------------------------------------------------------
 
 
@@ -323,8 +365,8 @@ class Pipe(FakeStream):
             self.other._arrivals.append((self._world.now, sent))
         return sent
 
-    def receive(self, limit: int) -> int:
-        came = super().receive(min(limit, self.piece))
+    def receive(self, limit: int, wait: bool) -> int:
+        came = super().receive(min(limit, self.piece), wait)
         if came > 0:
             assert self.other.room is not None
             self.other.room += came

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from russula.coordinator import Coordinator
+    from russula.credentials import Credentials, issue
     from russula.errors import (
         ActionFailed,
         AddressError,
+        CredentialsError,
         DeadlineExceeded,
         LocalProtocolError,
         ProtocolError,
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "coordinator": ("Coordinator",),
+    "credentials": ("Credentials", "issue"),
     "errors": (
         "ActionFailed",
         "AddressError",
+        "CredentialsError",
         "DeadlineExceeded",
         "LocalProtocolError",
         "ProtocolError",
@@ -51,6 +55,8 @@ __all__ = [
     "Command",
     "Conversation",
     "Coordinator",
+    "Credentials",
+    "CredentialsError",
     "DeadlineExceeded",
     "Finished",
     "LocalProtocolError",
@@ -66,6 +72,7 @@ __all__ = [
     "WorkerFailed",
     "WorkerLost",
     "WorkerView",
+    "issue",
     "serve",
 ]
 

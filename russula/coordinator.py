@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from russula.errors import DeadlineExceeded, LocalProtocolError, RussulaError, WorkerLost
 from russula.introspect import Change, Snapshot, WorkerView
@@ -16,7 +16,11 @@ from russula.link import Link
 from russula.member import Member, Target
 from russula.messages import JSON
 from russula.protocol import Protocol
-from russula.transport import Stream, connect
+from russula.stream import Stream
+from russula.transport import Securing, connect
+
+if TYPE_CHECKING:
+    from russula.credentials import Credentials
 
 W = TypeVar("W", bound=Enum)
 
@@ -70,19 +74,26 @@ class Coordinator(Generic[W]):
         *,
         run: str,
         deadline: float,
+        credentials: Credentials | None = None,
         lead: float = LEAD,
         patience: float = DEADLINE,
     ) -> AsyncIterator[Coordinator[W]]:
         """Connect to all workers at once, within ``deadline`` seconds; ``patience`` is ``run_till``'s own default.
 
+        Workers over TCP need the coordinator's ``credentials`` of their run.
+
         :raises DeadlineExceeded: names who doesn't listen.
         :raises RussulaError: if a worker speaks another protocol, or two have one name.
         """
         wanted, changes, joined = tuple(targets), Changes(), dict[str, Member]()
+        securing = _securing(credentials)
         if len({target.name for target in wanted}) < len(wanted):
             raise LocalProtocolError(f"two workers of one name: {', '.join(target.name for target in wanted)}")
         try:
-            await _gather(_join(protocol, target, run, deadline, changes, joined) for target in wanted)
+            await _gather(
+                _join(protocol, target, run, deadline, changes, joined, securing(target.name, target.pin))
+                for target in wanted
+            )
             members = [joined[target.name] for target in wanted]
             yield cls(protocol, members, changes, lead=lead, patience=patience)
         except BaseException:
@@ -171,23 +182,39 @@ class Coordinator(Generic[W]):
         return f"after {seconds:g} s {who}: {'; '.join(each)}{more}"
 
 
+def _securing(credentials: Credentials | None) -> Callable[[str, str], Securing | None]:
+    if credentials is None:
+        return lambda _name, _pin: None
+    from russula.tls import for_coordinators
+
+    return for_coordinators(credentials)
+
+
 async def _join(
-    protocol: Protocol, target: Target, run: str, deadline: float, changes: Changes, joined: dict[str, Member]
+    protocol: Protocol,
+    target: Target,
+    run: str,
+    deadline: float,
+    changes: Changes,
+    joined: dict[str, Member],
+    securing: Securing | None,
 ) -> None:
     try:
         async with asyncio.timeout(deadline):
-            stream = await _reach(target.address)
+            stream = await _reach(target.address, securing)
             member = joined[target.name] = Member(protocol, target, Link(stream), changes.tell)
             await member.begin(run)
     except TimeoutError:
         raise DeadlineExceeded(f"{target.name} doesn't answer at {target.address} within {deadline:g} s") from None
+    except OSError as error:
+        raise WorkerLost(target.name, f"{target.address}: {error}") from error
 
 
-async def _reach(address: str) -> Stream:
+async def _reach(address: str, securing: Securing | None) -> Stream:
     pause = RETRY
     while True:
         try:
-            return await connect(address)
+            return await connect(address, securing)
         except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, BlockingIOError):
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
             pause = min(2 * pause, RETRY_MOST)

@@ -48,5 +48,9 @@ class ActionFailed(Exception):
         self.reason, self.detail, self.tail = reason, detail, tail
 
 
+class CredentialsError(RussulaError):
+    """Credentials are missing, malformed, or don't belong together; names the file or the side."""
+
+
 class AddressError(RussulaError):
     """An address can't be used; says what was expected."""

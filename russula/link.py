@@ -9,7 +9,7 @@ from russula.codec import Decoder, encode
 from russula.errors import RemoteProtocolError
 from russula.messages import VERSION, Hello, Message
 from russula.protocol import Protocol
-from russula.transport import Stream
+from russula.stream import Stream
 
 
 class Link:

@@ -14,7 +14,7 @@ from enum import Enum
 
 from russula.machine import Machine
 from russula.protocol import Command, Finished, Protocol, Role, Trigger
-from russula.transport import Stream
+from russula.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)

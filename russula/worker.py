@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from russula.bulk import Receiver, is_plain, pieces
 from russula.errors import ActionFailed, ProtocolError, RemoteProtocolError
@@ -20,7 +20,11 @@ from russula.link import Link, check, hello
 from russula.machine import Machine
 from russula.messages import JSON, Chunk, Entered, Failed, Fetch, Fetched, File, Hello, Message
 from russula.protocol import Finished, Protocol
-from russula.transport import Stream, listen
+from russula.stream import Stream
+from russula.transport import listen
+
+if TYPE_CHECKING:
+    from russula.credentials import Credentials
 
 FIRST_MESSAGE = 10.0
 """Seconds that whoever connects may take to say hello."""
@@ -272,18 +276,25 @@ async def serve(
     services: Mapping[Protocol, Service],
     *,
     directory: Path,
+    credentials: Credentials | None = None,
     log: logging.Logger = LOG,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve conversations until cancelled; then end those that go on.
+    """Serve conversations until cancelled; then end those that go on. TCP needs ``credentials``.
 
     :raises AddressError: if the address can't be used.
+    :raises CredentialsError: if the credentials can't.
     """
+    securing = None
+    if credentials is not None:
+        from russula.tls import for_workers
+
+        securing = for_workers(credentials)
 
     async def handle(stream: Stream) -> None:
         await converse(stream, services, directory, log)
 
-    async with listen(address, handle) as here:
+    async with listen(address, handle, securing) as here:
         if ready is not None:
             ready(here)
         await asyncio.get_running_loop().create_future()

@@ -99,7 +99,9 @@ class Client:
     def _dial(self, connection: Connection, target: tcp.Address) -> Waits:
         dialled = connection.stream.socket
         began = self.engine.clock()
+        self.engine.interruptible = True  # a patient dial may take long, and there is nothing to count yet
         status = dialled.connect_ex(target[1])
+        self.engine.interruptible = False
         if status == errno.EINPROGRESS:
             status = dialled.connect_ex(target[1])  # on a short way the answer is there by now
             if status == errno.EALREADY:

@@ -100,7 +100,10 @@ class Poller(Protocol):
 
 
 class Engine:
-    """Runs tasks until none is left. A task's error goes to its parent, or out of ``run``."""
+    """Runs tasks until none is left. A task's error goes to its parent, or out of ``run``.
+
+    ``interruptible``: nothing would be lost if the running task were interrupted by an error just now.
+    """
 
     def __init__(self, poller: Poller, clock: Clock) -> None:
         self.clock = clock
@@ -109,6 +112,8 @@ class Engine:
         self._timers: list[Timer] = []
         self._live = 0
         self._waiting = 0
+        self._hurried = False
+        self.interruptible = True
 
     def spawn(self, task: Task, generator: Waits) -> Task:
         """Start a task; it runs for the first time when it is its turn."""
@@ -152,13 +157,23 @@ class Engine:
     def may_block(self) -> bool:
         """Whether the running task may wait in the kernel by itself, for ``PATIENCE_NS``: nobody else would go on."""
         timers = self._timers
-        return self._live == 1 and (not timers or timers[0].when - self.clock() > _GUARD_NS)
+        return (
+            self._live == 1
+            and (not timers or timers[0].when - self.clock() > _GUARD_NS)
+            and not self._hurried
+            and not self._ready
+        )
+
+    def hurry(self) -> None:
+        """Let the poller be asked soon: nobody waits in the kernel by himself from now on."""
+        self._hurried = True
 
     def run(self) -> None:
         """Run until no task is left.
 
         :raises Stuck: if what is left can never go on.
         """
+        self.interruptible = False
         poll, links, ready, step = self.poller.poll, self.poller.links, self._ready, self._step
         while self._live:
             if ready:

@@ -15,27 +15,24 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 
 from pytest_netbench.drivers.builtin import duplex_support, settings, tcp
 from pytest_netbench.drivers.builtin.client import Client
 from pytest_netbench.drivers.builtin.ending import DriverError, Failed, Misused, Status, Stopped
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.server import Server
+from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.errors import ScenarioError
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.model import ClientOp, ClientScope, Connect, Scenario
 from pytest_netbench.scenario.netbench_json import read as read_scenario
 from pytest_netbench.telemetry.report_json import write as write_report
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 
 def main(arguments: list[str]) -> int:
     """Run the driver; returns its exit status, unless a signal ended a client, which then ends it in truth."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    for number in _SIGNALS:
-        signal.signal(number, _stop)
+    signals = Signals()
     try:
         chosen = settings.read(arguments, os.environ)
     except DriverError as error:
@@ -46,14 +43,13 @@ def main(arguments: list[str]) -> int:
     ended_by: int | None = None
     status: int = Status.OK
     try:
-        _run(chosen, recorders)
+        _run(chosen, recorders, signals)
     except Stopped as stopped:
         ended_by = stopped.signal
     except DriverError as error:
         problem, status = str(error), error.status
     finally:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        signals.ignore()
         if ended_by is not None and chosen.role is Role.CLIENT:
             problem = f"ended by {signal.Signals(ended_by).name}"
         status = _report(chosen.report, recorders[-1] if recorders else Recorder(()), problem, status)
@@ -61,10 +57,6 @@ def main(arguments: list[str]) -> int:
         signal.signal(ended_by, signal.SIG_DFL)
         os.kill(os.getpid(), ended_by)
     return status
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    raise Stopped(number)
 
 
 def _say(line: str) -> None:
@@ -86,7 +78,7 @@ def _report(path: Path | None, recorder: Recorder, problem: str | None, status: 
     return status
 
 
-def _run(chosen: settings.Settings, recorders: list[Recorder]) -> None:
+def _run(chosen: settings.Settings, recorders: list[Recorder], signals: Signals) -> None:
     """Prepare and carry out; what was recorded stands in ``recorders`` from the time on when there is something."""
     _raise_descriptor_limit()
     try:
@@ -94,9 +86,9 @@ def _run(chosen: settings.Settings, recorders: list[Recorder]) -> None:
         recorder = Recorder(scenario.traces)
         recorders.append(recorder)
         if chosen.role is Role.SERVER:
-            _serve(chosen, scenario, recorder)
+            _serve(chosen, scenario, recorder, signals)
         else:
-            _dial(chosen, scenario, recorder)
+            _dial(chosen, scenario, recorder, signals)
     except ScenarioError as error:
         raise Misused(str(error)) from None
     except RecursionError:
@@ -116,7 +108,7 @@ def _settle() -> None:
     gc.disable()
 
 
-def _serve(chosen: settings.Settings, scenario: Scenario, recorder: Recorder) -> None:
+def _serve(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, signals: Signals) -> None:
     if chosen.index >= len(scenario.servers):
         raise Misused(f"SERVER_ID: {chosen.index}, the scenario has {len(scenario.servers)} servers")
     own = scenario.servers[chosen.index]
@@ -127,11 +119,12 @@ def _serve(chosen: settings.Settings, scenario: Scenario, recorder: Recorder) ->
         _settle()
         with contextlib.suppress(OSError):  # nobody wants to know
             print(f"listening on {tcp.text(listening.getsockname())}", flush=True)  # noqa: T201 - with port 0 one asks
+        signals.end(server.engine)
         recorder.begin()
         server.run()
 
 
-def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder) -> None:
+def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, signals: Signals) -> None:
     if chosen.index >= len(scenario.clients):
         raise Misused(f"CLIENT_ID: {chosen.index}, the scenario has {len(scenario.clients)} clients")
     own = scenario.clients[chosen.index]
@@ -146,6 +139,7 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder) -> 
     client = Client(own, _resolved(chosen, dialled), chosen.local_ip, tcp.options(own.configuration), recorder)
     _settle()
     _await_instant(chosen)
+    signals.end(client.engine)
     recorder.begin()
     client.run()
 

@@ -1,0 +1,64 @@
+"""How is the driver told to end? By a signal, at a moment at which everything that was done is counted.
+
+A signal may come between a send and the counting of its bytes. So its handler only asks, through a pipe in the poller,
+and the engine ends when it next looks there; where nothing can be lost the handler ends the driver at once.
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+from pytest_netbench.drivers.builtin.ending import Stopped
+from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Engine, Task, Waits
+
+_NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Signals:
+    """The signals that ask the driver to end; made once, before anything else."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._came: int | None = None
+        for number in _NUMBERS:
+            signal.signal(number, self._handle)
+
+    def end(self, engine: Engine) -> None:
+        """From now on it is this engine that is to be ended."""
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        alarm = _Alarm(reader)
+        task = Task(alarm)
+        task.awaited = READ
+        task.generator = self._stop()  # not spawned: nothing waits for its end
+        alarm.tasks.append(task)
+        engine.poller.register(alarm)
+        self._engine = engine
+
+    def ignore(self) -> None:
+        """The driver is at its end: let it finish."""
+        for number in _NUMBERS:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self._came = number
+        if self._engine is None or self._engine.interruptible:
+            raise Stopped(number)
+        self._engine.hurry()
+
+    def _stop(self) -> Waits:
+        if self._came is not None:
+            raise Stopped(self._came)
+        yield PAUSE  # never: only a signal writes to the pipe
+
+
+class _Alarm:
+    """The reading end of the pipe as the poller knows it."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.tasks: list[Task] = []
+        self.interest = 0

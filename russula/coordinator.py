@@ -91,7 +91,15 @@ class Coordinator(Generic[W]):
             raise LocalProtocolError(f"two workers of one name: {', '.join(target.name for target in wanted)}")
         try:
             await _gather(
-                _join(protocol, target, run, deadline, changes, joined, securing(target.name, target.pin))
+                _join(
+                    protocol,
+                    target,
+                    run,
+                    deadline,
+                    changes,
+                    joined,
+                    securing(target.certificate or target.name, target.pin),
+                )
                 for target in wanted
             )
             members = [joined[target.name] for target in wanted]

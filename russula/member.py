@@ -24,7 +24,8 @@ class Target:
 
     ``name``: its name in this run. ``address``: where it listens. ``order``: the data that goes with the order, asked
     when that is sent; ``files``: likewise, plain name to path. ``results``: the folder for the files of its outbox.
-    ``pin``: the fingerprint of the only certificate that it may show.
+    Over TCP, ``certificate``: the name on its certificate, if that isn't its own; ``pin``: the fingerprint of the only
+    one that it may show.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Target:
     results: Path
     order: Callable[[], Mapping[str, JSON]] = dict
     files: Callable[[], Mapping[str, Path]] = dict
+    certificate: str = ""
     pin: str = ""
 
 

@@ -135,6 +135,20 @@ class Failure(Exception):
     """A contestant didn't do its work."""
 
 
+@contextlib.contextmanager
+def on_cpu(side: int) -> Iterator[None]:
+    """Keep what is started meanwhile to a processor of its own for each side (0 or 1), as two hosts would.
+
+    Else the kernel puts both on one in some rounds and on two in others, and a round trip takes 15 or 50 microseconds.
+    """
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cpus)[side % len(cpus)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cpus)
+
+
 def run(contestant: Contestant, scenario: m.Scenario) -> Run:
     """Run a scenario once, in fresh processes."""
     gate = Gate()
@@ -146,7 +160,7 @@ def run(contestant: Contestant, scenario: m.Scenario) -> Run:
             base = {**os.environ, "SCENARIO": str(place / "scenario.json")}
             server_env = {**base, "IP": HERE, "PORT": str(port), "NETBENCH_REPORT": str(place / "server.json")}
             client_env = {**base, "SERVER_0": f"{HERE}:{port}", "SERVER_1": gate.address}
-            with serving(contestant.server, port, server_env):
+            with serving(contestant.server, port, server_env), on_cpu(1):
                 done = subprocess.run(
                     contestant.client,
                     env={**client_env, "NETBENCH_REPORT": str(place / "client.json")},
@@ -170,7 +184,8 @@ def run(contestant: Contestant, scenario: m.Scenario) -> Run:
 @contextlib.contextmanager
 def serving(command: Sequence[str], port: int, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A server that listens, ended by SIGTERM."""
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with on_cpu(0):
+        process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + DEADLINE_S
         while not listens(port):
@@ -209,13 +224,14 @@ def iperf3(size: int) -> Run:
     port = free_port()
     before = os.times()
     with serving(("iperf3", "-s", "-1", "-B", HERE, "-p", str(port)), port) as server:
-        done = subprocess.run(
-            ("iperf3", "-c", HERE, "-p", str(port), "-n", str(size), "-J"),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        with on_cpu(1):
+            done = subprocess.run(
+                ("iperf3", "-c", HERE, "-p", str(port), "-n", str(size), "-J"),
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE_S,
+                check=False,
+            )
         if done.returncode:
             raise Failure(f"iperf3: client ended with {done.returncode}: {done.stderr.strip()}")
         server.wait(DEADLINE_S)
@@ -260,13 +276,16 @@ print(time.monotonic_ns() - began)
 def blocking_pings(count: int) -> Run:
     """Round trips over two bare blocking sockets, in Python as ours are."""
     command = (sys.executable, "-I", "-S", "-c", BARE)
-    with subprocess.Popen((*command, "server", str(count), str(SMALL)), stdout=subprocess.PIPE, text=True) as server:
+    with on_cpu(0):
+        server = subprocess.Popen((*command, "server", str(count), str(SMALL)), stdout=subprocess.PIPE, text=True)
+    with server:
         try:
             assert server.stdout is not None
             port = server.stdout.readline().strip()
-            done = subprocess.run(
-                (*command, port, str(count), str(SMALL)), stdout=subprocess.PIPE, timeout=DEADLINE_S, check=True
-            )
+            with on_cpu(1):
+                done = subprocess.run(
+                    (*command, port, str(count), str(SMALL)), stdout=subprocess.PIPE, timeout=DEADLINE_S, check=True
+                )
         finally:
             server.terminate()
     return Run(int(done.stdout) / 1e9, None)

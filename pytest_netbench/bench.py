@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_netbench import run as one_round
 from pytest_netbench.errors import NetbenchError, UsageError
-from pytest_netbench.result.model import Round, TestRecord
+from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.summary import summarise
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pytest_netbench.scenario.model import Scenario
 
 T = TypeVar("T")
+
+SPARE = 2
+"""Rounds run in addition where none of the planned ones counts: a busy machine may spoil one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,17 @@ class Plan:
     def folder(self) -> str:
         """The test's id as the name of a folder under ``runs/``."""
         return re.sub(r"[^A-Za-z0-9_.\[\]=,-]+", "-", self.nodeid).strip("-.")[-150:]
+
+
+def another(plan: Plan, rounds: Sequence[Round], spent: float) -> bool:
+    """Whether one more round is due after these, which took ``spent`` seconds.
+
+    So many as planned, within the budget and at least one; a few more while none counts.
+    """
+    done = len(rounds)
+    if done >= plan.rounds:
+        return done < plan.rounds + SPARE and not any(one.valid for one in rounds)
+    return done == 0 or plan.budget is None or spent * (1 + 1 / done) <= plan.budget
 
 
 @dataclass
@@ -85,16 +99,12 @@ class Netbench:
         """As ``run()``, for ``async def`` tests."""
         __tracebackhide__ = True
         trial = self._prepare(scenario)
+        for number in range(self.plan.warmup):
+            await self._round(trial, number - self.plan.warmup)
         rounds: list[Round] = []
-        spent: list[float] = []
-        for number in range(-self.plan.warmup, self.plan.rounds):
-            if number > 0 and self.plan.budget is not None and sum(spent) * (1 + 1 / len(spent)) > self.plan.budget:
-                break
-            began = time.monotonic()
-            done = await self._round(trial, number)
-            if number >= 0:
-                spent.append(time.monotonic() - began)
-                rounds.append(done)
+        began = time.monotonic()
+        while another(self.plan, rounds, time.monotonic() - began):
+            rounds.append(await self._round(trial, len(self.rounds)))
         return self._result(rounds)
 
     async def collect(self, servers: one_round.Servers, clients: one_round.Clients) -> Result:
@@ -137,6 +147,8 @@ class Netbench:
             rounds=tuple(self.rounds),
             summary=summarise(self.rounds),
             note=self.fleet.note,
+            verdict=self.result.verdict if self.result else Verdict.NONE,
+            reason=self.result.reason if self.result else "",
         )
 
     def _prepare(self, scenario: Scenario | None) -> one_round.Trial:
@@ -154,8 +166,8 @@ class Netbench:
             self.scenario = wanted
         return self._trial
 
-    async def _round(self, trial: one_round.Trial, number: int) -> Round:
-        index = len(self.rounds) if number >= 0 else number
+    async def _round(self, trial: one_round.Trial, index: int) -> Round:
+        """One round; a negative index is warm-up, of which nothing is kept but its logs."""
         stage = self.stage(trial, index)
         started, began = one_round.now(), time.monotonic()
         try:
@@ -168,7 +180,7 @@ class Netbench:
         finally:
             await self._keep_logs(stage)
         done = one_round.at(done, self._logs(stage))
-        if number >= 0:
+        if index >= 0:
             self.rounds.append(done)
         return done
 

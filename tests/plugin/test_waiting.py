@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_netbench.bench import another
 from pytest_netbench.bridge import TIMEOUT, TimeoutClock
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.lock import machine_lock
@@ -57,6 +58,26 @@ async def test_who_waits_too_long_is_told_for_what(tmp_path: Path) -> None:
         with pytest.raises(HostError, match=str(tmp_path / "lock")):
             async with machine_lock(deadline=0.01, path=tmp_path / "lock"):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("valid", "spent", "due"),
+    [
+        ([], 0.0, True),
+        ([True, True], 2.0, True),
+        ([True, True], 9.0, False),
+        ([True, True, True], 1.0, False),
+        ([False, True, False], 1.0, False),
+        ([False, False, False], 1.0, True),
+        ([False] * 5, 1.0, False),
+    ],
+    ids=["none yet", "time is left", "time is up", "all planned", "one counts", "none counts", "still none"],
+)
+def test_when_another_round_is_due(valid: list[bool], spent: float, due: bool) -> None:
+    """Of three planned ones with a budget of ten seconds; two more at most while none counts."""
+    plan: Any = SimpleNamespace(rounds=3, budget=10.0)
+    rounds: Any = [SimpleNamespace(valid=one) for one in valid]
+    assert another(plan, rounds, spent) is due
 
 
 def test_a_budget_ends_the_rounds(project: pytest.Pytester) -> None:

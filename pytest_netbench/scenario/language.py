@@ -83,18 +83,27 @@ CLIENT: Mapping[str, Row] = _table(
     _row("scope", m.ClientScope, threads=Kind.THREADS),
 )
 
-_SIDES = ("server", "client")
-_AMOUNTS = ("sleep", *(f"{side}_{what}" for side in _SIDES for what in ("delay", "jitter")))
-_PACKETS = (
-    *(f"{side}_{what}" for side in _SIDES for what in ("buffer_count", "drop_rate", "reorder_rate", "corrupt_rate")),
-    "client_rebind_port",
-    "client_rebind_address",
+_SIDE: tuple[tuple[str, type[Any], dict[str, Kind]], ...] = (
+    ("buffer_count", m.RouterPackets, {"packet_count": Kind.U32}),
+    ("drop_rate", m.RouterPackets, {"packet_count": Kind.U32}),
+    ("reorder_rate", m.RouterPackets, {"packet_count": Kind.U32}),
+    ("corrupt_rate", m.RouterPackets, {"packet_count": Kind.U32}),
+    ("delay", m.RouterAmount, {"amount_ms": Kind.U64}),
+    ("jitter", m.RouterAmount, {"amount_ms": Kind.U64}),
+    ("mtu", m.RouterMtu, {"mtu": Kind.U16}),
 )
 
+
+def _named(word: str, kind: type[Any], fields: dict[str, Kind]) -> Row:
+    """A row whose class is shared with others: it keeps its word as its name."""
+    return _row(word, kind, {"name": word}, **fields)
+
+
 ROUTER: Mapping[str, Row] = _table(
-    *(_row(word, m.RouterAmount, {"name": word}, amount_ms=Kind.U64) for word in _AMOUNTS),
-    *(_row(word, m.RouterPackets, {"name": word}, packet_count=Kind.U32) for word in _PACKETS),
-    *(_row(f"{side}_mtu", m.RouterMtu, {"name": f"{side}_mtu"}, mtu=Kind.U16) for side in _SIDES),
+    _named("sleep", m.RouterAmount, {"amount_ms": Kind.U64}),
+    *(_named(f"{side}_{what}", kind, fields) for side in ("server", "client") for what, kind, fields in _SIDE),
+    _named("client_rebind_port_rate", m.RouterPackets, {"packet_count": Kind.U32}),
+    _named("client_rebind_address_rate", m.RouterPackets, {"packet_count": Kind.U32}),
     _row("rebind_all", m.RebindAll, ports=Kind.BOOL, addresses=Kind.BOOL),
     _row("trace", m.Trace, trace_id=Kind.U64),
 )

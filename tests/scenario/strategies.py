@@ -57,7 +57,9 @@ CLIENT_OPERATIONS: st.SearchStrategy[Any] = st.recursive(
 )
 ROUTER_OPERATIONS: st.SearchStrategy[Any] = st.one_of(
     st.builds(m.RouterAmount, st.sampled_from(["sleep", "server_delay", "client_jitter"]), U64),
-    st.builds(m.RouterPackets, st.sampled_from(["client_drop_rate", "client_rebind_port"]), st.integers(0, 2**32 - 1)),
+    st.builds(
+        m.RouterPackets, st.sampled_from(["client_drop_rate", "client_rebind_port_rate"]), st.integers(0, 2**32 - 1)
+    ),
     st.builds(m.RouterMtu, st.sampled_from(["server_mtu", "client_mtu"]), st.integers(0, 2**16 - 1)),
     st.builds(m.RebindAll, st.booleans(), st.booleans()),
     st.builds(m.Trace, TRACES),

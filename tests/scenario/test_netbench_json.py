@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +145,45 @@ def test_the_title_is_the_files_name(tmp_path: Path) -> None:
     """A scenario that was read is shown by its file's name."""
     connect(connections=1).write(tmp_path / "three.json")
     assert str(Scenario.read(tmp_path / "three.json")) == "three"
+
+
+ROUTER = (
+    ["sleep", "server_delay", "server_jitter", "client_delay", "client_jitter"],
+    [
+        f"{side}_{what}"
+        for side in ("server", "client")
+        for what in ("buffer_count", "drop_rate", "reorder_rate", "corrupt_rate")
+    ]
+    + ["client_rebind_port_rate", "client_rebind_address_rate"],
+    ["server_mtu", "client_mtu"],
+)
+
+
+def test_every_operation_of_a_router_is_known_by_its_real_name() -> None:
+    """As the real parser takes them; no program executes them."""
+    fields = ("amount_ms", "packet_count", "mtu")
+    operations: list[Any] = [{name: {field: 1}} for names, field in zip(ROUTER, fields, strict=True) for name in names]
+    operations += [{"rebind_all": {"ports": True, "addresses": False}}]
+    whole = {**PLAIN, "routers": [{"scenario": operations}]}
+    assert json.loads(render(parse(json.dumps(whole))))["routers"] == whole["routers"]
+
+
+@pytest.mark.real
+@pytest.mark.skipif(
+    shutil.which("s2n-netbench-driver-client-tcp") is None,
+    reason="cargo install --locked s2n-netbench-driver-tcp@0.1.0",
+)
+def test_the_real_parser_takes_them_too(tmp_path: Path) -> None:
+    """A real client reads the file, and fails only for want of a server's address."""
+    fields = ("amount_ms", "packet_count", "mtu")
+    operations = [{name: {field: 1}} for names, field in zip(ROUTER, fields, strict=True) for name in names]
+    (tmp_path / "r.json").write_text(json.dumps({**PLAIN, "routers": [{"scenario": operations}]}))
+    done = subprocess.run(
+        ["s2n-netbench-driver-client-tcp", str(tmp_path / "r.json")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "SERVER_0" in done.stderr

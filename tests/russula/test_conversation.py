@@ -38,6 +38,7 @@ async def test_a_state_that_was_passed_counts(tmp_path: Path) -> None:
     async with listening(tmp_path, Worker(SERVES)) as address, servers([target(address, tmp_path)]) as group:
         await group.run_till(NetbenchServer.STOPPED)
         await group.run_till(NetbenchServer.READY, deadline=0.001)
+        assert group.snapshot().workers["w0"].state is NetbenchServer.STOPPED
 
 
 async def test_order_and_files_come_with_the_order(tmp_path: Path) -> None:

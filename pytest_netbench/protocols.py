@@ -96,6 +96,7 @@ SERVER = Protocol(
         },
         failed=_S.FAILED,
         acts=frozenset({_S.STARTING, _S.RUNNING, _S.STOPPING}),
+        silent=frozenset({_S.RUNNING}),
     ),
 )
 
@@ -133,5 +134,6 @@ CLIENT = Protocol(
         },
         failed=_C.FAILED,
         acts=frozenset({_C.STARTING, _C.ARMED, _C.RUNNING}),
+        silent=frozenset({_C.RUNNING}),
     ),
 )

@@ -188,7 +188,7 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
     if begin is None or not ends:
         raise RunError(f"round {stage.index}: no client has begun; run the clients to DONE before collecting")
     skew = (max(begins) - min(begins)) / 1e9 if begins else 0.0
-    silent = serving.bytes_between(begin, min(ends)) + dialling.bytes_between(begin, min(ends))
+    silent = serving.silent_bytes + dialling.silent_bytes
     armed = all(one.armed for one in reports if one.role is Role.CLIENT)
     metrics, samples, whole = measure(stage.trial.scenario, reports)
     return Round(

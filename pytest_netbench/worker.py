@@ -169,7 +169,7 @@ def main(address: str, table: str, directory: str | Path, ready: Callable[[str],
     ``address``: where to listen, a russula address. ``table``: the drivers, as ``registry.dump`` wrote them.
     ``directory``: a folder of this worker's own. ``ready``: called with the address once it listens.
     """
-    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(message)s", level=logging.INFO)  # russula's lines are JSON, with their time
     asyncio.run(work(address, registry.load(table), Path(directory), ready))
 
 

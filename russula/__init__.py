@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from russula.introspect import Change, Snapshot, WorkerView
     from russula.member import Target
     from russula.protocol import Command, Finished, Peer, Protocol, Role
-    from russula.worker import Action, Conversation, Service, serve
+    from russula.talk import BEGAN, Action, Conversation, Service
+    from russula.worker import serve
 
 _HOMES = {
     "coordinator": ("Coordinator",),
@@ -43,11 +44,13 @@ _HOMES = {
     "introspect": ("Change", "Snapshot", "WorkerView"),
     "member": ("Target",),
     "protocol": ("Command", "Finished", "Peer", "Protocol", "Role"),
-    "worker": ("Action", "Conversation", "Service", "serve"),
+    "talk": ("BEGAN", "Action", "Conversation", "Service"),
+    "worker": ("serve",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BEGAN",
     "Action",
     "ActionFailed",
     "AddressError",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,26 +25,47 @@ def is_plain(name: str) -> bool:
     return _NAME.match(name) is not None
 
 
-def pieces(name: str, path: Path) -> Iterator[File | Chunk]:
-    """The messages that carry a file.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk that is still on the disk: what waits to be said is small, however large the files."""
+
+    path: Path
+    offset: int
+    size: int
+
+    def load(self) -> Chunk:
+        """Read it.
+
+        :raises LocalProtocolError: if the file became shorter.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            data = file.read(self.size)
+        if len(data) < self.size:
+            raise LocalProtocolError(f"{self.path} became shorter while it was sent")
+        return Chunk(self.offset, self.size, data)
+
+
+def pieces(name: str, path: Path) -> Iterator[File | Piece]:
+    """What carries a file.
 
     :raises LocalProtocolError: if the name isn't plain, or the file is too large.
     :raises OSError: if it can't be read.
     """
-    size = path.stat().st_size
+    status = path.stat()
+    size = status.st_size
     if not is_plain(name) or size > MAX_FILE:
         raise LocalProtocolError(f"{name!r} of {size} bytes can't be sent: a plain name and at most {MAX_FILE} bytes")
+    yield File(name, size, _sum(path, size, status.st_mtime_ns))
+    for offset in range(0, size, MAX_CHUNK):
+        yield Piece(path, offset, min(MAX_CHUNK, size - offset))
+
+
+@lru_cache(maxsize=64)
+def _sum(path: Path, _size: int, _changed_ns: int) -> str:
+    """The SHA-256 of a file as it is now; read once for all workers that it goes to."""
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
-        yield File(name, size, digest)
-        offset = 0
-        while offset < size:
-            data = file.read(min(MAX_CHUNK, size - offset))
-            if not data:
-                raise LocalProtocolError(f"{name!r} became shorter while it was sent")
-            yield Chunk(offset, len(data), data)
-            offset += len(data)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Receiver:

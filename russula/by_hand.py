@@ -17,8 +17,10 @@ from russula.coordinator import Coordinator
 from russula.credentials import COORDINATOR, Credentials, issue
 from russula.errors import LocalProtocolError
 from russula.member import Target
+from russula.messages import JSON
 from russula.protocol import Finished, Protocol
-from russula.worker import Action, Conversation, Service, serve
+from russula.talk import BEGAN, Action, Conversation, Service
+from russula.worker import serve
 
 WORKER = "worker"
 """The name on the leaf that all workers started by hand share."""
@@ -38,11 +40,15 @@ def playing(protocol: Protocol, seconds: float) -> Service:
     Actions that the table gives no end only watch, until their state is left.
     """
 
-    async def play(conversation: Conversation, state: Enum) -> None:
+    async def play(conversation: Conversation, state: Enum) -> Mapping[str, JSON] | None:
         if Finished() not in protocol.worker.table[state]:
             await asyncio.get_running_loop().create_future()
-        if conversation.instant_ns is not None:
-            await asyncio.sleep(max(0.0, (conversation.instant_ns - time.monotonic_ns()) / 1e9) + seconds)
+        if conversation.instant_ns is None:
+            return None
+        await asyncio.sleep(max(0.0, (conversation.instant_ns - time.monotonic_ns()) / 1e9))
+        began = time.monotonic_ns()
+        await asyncio.sleep(seconds)
+        return {BEGAN: began}
 
     @asynccontextmanager
     async def service(conversation: Conversation) -> AsyncIterator[Mapping[Enum, Action]]:

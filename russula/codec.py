@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 
 from russula.errors import LocalProtocolError, RemoteProtocolError
-from russula.messages import Chunk, Message, from_json, to_json
+from russula.messages import Chunk, Frame, from_json, to_json
 
 MAX_CONTROL = 1 << 20
 """Bytes of one message's JSON."""
-MAX_CHUNK = 1 << 18
-"""Raw bytes of one chunk: small enough that a control message behind it doesn't wait long."""
+MAX_CHUNK = 1 << 16
+"""Raw bytes of one chunk: small enough that a hundred connections hold a chunk each in a few megabytes."""
 
 _LENGTH = struct.Struct(">I")
+_to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+_from_text = json.JSONDecoder().decode
 
 
-def encode(message: Message) -> bytes:
+def encode(frame: Frame) -> bytes:
     """The bytes of a message.
 
     :raises LocalProtocolError: if it is larger than the other side will take.
     """
-    body = json.dumps(to_json(message), separators=(",", ":"), allow_nan=False).encode()
+    body = _to_text(to_json(frame)).encode()
     if len(body) > MAX_CONTROL:
         raise LocalProtocolError(f"a message of {len(body)} bytes; at most {MAX_CONTROL} may be sent")
+    message = frame.message
     return _LENGTH.pack(len(body)) + body + (message.data if isinstance(message, Chunk) else b"")
 
 
@@ -33,25 +37,23 @@ class Decoder:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._chunk: Chunk | None = None
+        self._chunk: Frame | None = None
 
     @property
     def between_messages(self) -> bool:
         """Whether an end of the stream would cut nothing off."""
         return not self._buffer and self._chunk is None
 
-    def feed(self, data: bytes) -> list[Message]:
-        """Take bytes; the messages that are whole now.
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take bytes; the messages that are whole now, each read when it is asked for.
 
         :raises RemoteProtocolError: for what isn't a message of ours, before more of it is read.
         """
         self._buffer += data
-        found: list[Message] = []
-        while (message := self._next()) is not None:
-            found.append(message)
-        return found
+        while (frame := self._next()) is not None:
+            yield frame
 
-    def _next(self) -> Message | None:
+    def _next(self) -> Frame | None:
         if self._chunk is not None:
             return self._raw(self._chunk)
         if len(self._buffer) < _LENGTH.size:
@@ -62,27 +64,30 @@ class Decoder:
         end = _LENGTH.size + length
         if len(self._buffer) < end:
             return None
-        message = _parse(bytes(self._buffer[_LENGTH.size : end]))
+        frame = _parse(self._buffer[_LENGTH.size : end])
         del self._buffer[:end]
+        message = frame.message
         if isinstance(message, Chunk):
             if message.size > MAX_CHUNK:
                 raise RemoteProtocolError(f"a chunk of {message.size} bytes announced; at most {MAX_CHUNK} are taken")
-            self._chunk = message
-            return self._raw(message)
-        return message
+            self._chunk = frame
+            return self._raw(frame)
+        return frame
 
-    def _raw(self, chunk: Chunk) -> Chunk | None:
+    def _raw(self, frame: Frame) -> Frame | None:
+        chunk = frame.message
+        assert isinstance(chunk, Chunk)
         if len(self._buffer) < chunk.size:
             return None
         data = bytes(self._buffer[: chunk.size])
         del self._buffer[: chunk.size]
         self._chunk = None
-        return replace(chunk, data=data)
+        return Frame(frame.seq, replace(chunk, data=data))
 
 
-def _parse(body: bytes) -> Message:
+def _parse(body: bytearray) -> Frame:
     try:
-        return from_json(json.loads(body))
+        return from_json(_from_text(body.decode()))
     except RecursionError as error:
         raise RemoteProtocolError("a message nested too deep") from error
     except ValueError as error:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import secrets
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from russula.errors import DeadlineExceeded, LocalProtocolError, RussulaError, WorkerLost
+from russula import transport
+from russula.errors import DeadlineExceeded, LocalProtocolError, WorkerLost
+from russula.goal import Goal
 from russula.introspect import Change, Snapshot, WorkerView
-from russula.link import Link
-from russula.member import Member, Target
+from russula.member import Member, Target, Terms
 from russula.messages import JSON
 from russula.protocol import Protocol
-from russula.stream import Stream
-from russula.transport import Securing, connect
+from russula.reaching import AT_ONCE, Dial, Reach
+from russula.talk import BEGAN
+from russula.transport import Securing
 
 if TYPE_CHECKING:
     from russula.credentials import Credentials
@@ -26,44 +29,46 @@ W = TypeVar("W", bound=Enum)
 
 DEADLINE = 60.0
 """Seconds for ``run_till`` where neither it nor ``connect`` names another."""
+LEASE = 10.0
+"""Seconds for which a worker goes on without a connection, and its coordinator tries to have one again."""
 LEAD, LEAD_EACH = 0.03, 0.0001
 """Seconds between the announcement of the agreed instant and the instant; more for each worker."""
+MEASURED_AT_ONCE = 32
+"""Workers whose clocks are measured at the same time: more would wait for each other, and be less sure."""
+FRESH, MEASURED_ANEW = 1.0, 5
+"""Seconds: clocks drift, some by 200 microseconds a second; and how often they are measured before they are taken."""
 NAMED = 10
 """Workers named in a message, at most."""
 SALVAGE = 3.0
 """Seconds for the files of workers when a conversation ends badly."""
-RETRY, RETRY_MOST = 0.005, 0.25
-"""Seconds between two tries to connect: the first, and the longest."""
+CLOSING = 1.0
+"""Seconds for the last words to leave; then connections are cut."""
 
 
-class Changes:
-    """Wakes everybody who waits for the next change; nobody misses one that came while it looked."""
+class _Listener:
+    """Who follows ``events()``: the members that changed since it last looked."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._next = asyncio.Event()
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.changed = deque(members)
+        self.told = dict.fromkeys(members, 0)
+        self.more = asyncio.Event()
 
-    def tell(self) -> None:
-        """Something changed."""
-        self.count += 1
-        now, self._next = self._next, asyncio.Event()
-        now.set()
-
-    async def beyond(self, count: int) -> None:
-        """Return when there were more changes than this."""
-        if self.count == count:
-            await self._next.wait()
+    def take(self, member: Member) -> None:
+        self.changed.append(member)
+        self.more.set()
 
 
 class Coordinator(Generic[W]):
     """Drives workers; made by :meth:`connect`, an async context manager that ends every conversation when left."""
 
-    def __init__(
-        self, protocol: Protocol, members: Sequence[Member], changes: Changes, *, lead: float, patience: float
-    ) -> None:
-        self._protocol, self._members, self._changes = protocol, tuple(members), changes
-        self._lead, self._patience = lead + LEAD_EACH * len(members), patience
+    def __init__(self, protocol: Protocol, clock: Callable[[], int], *, lead: float, patience: float) -> None:
+        self._protocol, self._clock = protocol, clock
+        self._members: dict[str, Member] = {}
+        self._lead, self._patience = lead, patience
         self._instant_ns: int | None = None
+        self._measured_after = False
+        self._goals: list[Goal] = []
+        self._listeners: list[_Listener] = []
 
     @classmethod
     @asynccontextmanager
@@ -77,38 +82,29 @@ class Coordinator(Generic[W]):
         credentials: Credentials | None = None,
         lead: float = LEAD,
         patience: float = DEADLINE,
+        lease: float = LEASE,
+        clock: Callable[[], int] = time.monotonic_ns,
+        dial: Dial = transport.connect,
     ) -> AsyncIterator[Coordinator[W]]:
         """Connect to all workers at once, within ``deadline`` seconds; ``patience`` is ``run_till``'s own default.
 
-        Workers over TCP need the coordinator's ``credentials`` of their run.
+        Workers over TCP need the coordinator's ``credentials`` of their run. A connection that breaks is had again
+        within ``lease`` seconds, or its worker is lost, and stops what it does. ``clock`` and ``dial`` are for tests.
 
         :raises DeadlineExceeded: names who doesn't listen.
         :raises RussulaError: if a worker speaks another protocol, or two have one name.
         """
-        wanted, changes, joined = tuple(targets), Changes(), dict[str, Member]()
-        securing = _securing(credentials)
-        if len({target.name for target in wanted}) < len(wanted):
-            raise LocalProtocolError(f"two workers of one name: {', '.join(target.name for target in wanted)}")
+        made: Coordinator[W] = cls(protocol, clock, lead=lead, patience=patience)
+        terms = Terms(protocol, run, lease, clock, made._changed)
+        made._add(targets, terms, _securing(credentials), dial)
         try:
-            await _gather(
-                _join(
-                    protocol,
-                    target,
-                    run,
-                    deadline,
-                    changes,
-                    joined,
-                    securing(target.certificate or target.name, target.pin),
-                )
-                for target in wanted
-            )
-            members = [joined[target.name] for target in wanted]
-            yield cls(protocol, members, changes, lead=lead, patience=patience)
+            await made._join(deadline)
+            yield made
         except BaseException:
-            await _salvage(tuple(joined.values()))
+            await made._salvage()
             raise
         finally:
-            await asyncio.gather(*(member.aclose() for member in joined.values()))
+            await made._leave()
 
     async def run_till(self, state: W, *, deadline: float | None = None) -> None:
         """Return when all workers have entered a state, now or before; gives the commands that this needs.
@@ -116,81 +112,189 @@ class Coordinator(Generic[W]):
         A command is given to all at once, when all are where it is possible.
 
         :raises WorkerFailed: for the first worker that fails; with its state, reason, and its driver's last words.
-        :raises WorkerLost: for the first whose connection ends.
+        :raises WorkerLost: for the first whose connection ended, and didn't come back within the lease.
         :raises DeadlineExceeded: names who isn't there, in which state each is, and since when.
         :raises LocalProtocolError: if a worker's conversation ended elsewhere.
         """
         seconds = self._patience if deadline is None else deadline
+        goal = Goal(state, self._members.values())
+        self._goals.append(goal)
         try:
             async with asyncio.timeout(seconds):
-                while missing := self._missing(state):
-                    seen = self._changes.count
-                    if all(member.next_command() for member in missing):
-                        await self._command(missing)
+                while not goal.is_reached():
+                    if goal.busy:
+                        await goal.wait()
                     else:
-                        await self._changes.beyond(seen)
+                        await self._command(tuple(goal.missing))
         except TimeoutError:
             raise DeadlineExceeded(self._explain(state, seconds)) from None
+        finally:
+            self._goals.remove(goal)
+
+    # --- what is known -------------------------------------------------------------------------
 
     def said(self, name: str, state: W) -> Mapping[str, JSON]:
         """What a worker said when it entered a state; nothing if it hasn't."""
-        return next((member.said.get(state, {}) for member in self._members if member.name == name), {})
+        member = self._members.get(name)
+        return {} if member is None else member.said.get(state, {})
 
     @property
     def instant_ns(self) -> int | None:
         """The agreed start on this machine's monotonic clock; None before it is agreed."""
         return self._instant_ns
 
-    def bytes_between(self, begin_ns: int, end_ns: int) -> int:
-        """Bytes that crossed all control connections in a window of this machine's monotonic clock."""
-        return sum(size for one in self._members for at, size in one.link.traffic if begin_ns <= at < end_ns)
+    def here(self, name: str, there_ns: int) -> int:
+        """The moment on this machine's monotonic clock at which a worker's showed this.
+
+        Without an agreed start no clock was measured, and they are taken for one.
+        """
+        clock = self._members[name].clock
+        return there_ns if clock is None else clock.here(there_ns)
+
+    def begins(self) -> Mapping[str, int]:
+        """When each worker really began after the agreed start, as it said by ``began_ns``, on this machine's clock."""
+        found = {}
+        for name, member in self._members.items():
+            for data in member.said.values():
+                if isinstance(data.get(BEGAN), int):
+                    found[name] = self.here(name, data[BEGAN])
+        return found
+
+    @property
+    def silent_bytes(self) -> int:
+        """Bytes that crossed control connections in states in which they are silent; TCP's by the kernel's count."""
+        return sum(member.silent_bytes for member in self._members.values())
 
     def snapshot(self) -> Snapshot:
         """What is known now of every worker."""
-        return Snapshot(self._protocol.name, {member.name: _view(member) for member in self._members})
+        return Snapshot(self._protocol.name, {name: _view(member) for name, member in self._members.items()})
 
     async def events(self) -> AsyncIterator[Change]:
-        """Every state that a worker enters, from the first, as it is heard."""
-        told = dict.fromkeys((member.name for member in self._members), 0)
-        while True:
-            seen = self._changes.count
-            for member in self._members:
-                for state in member.machine.peer_history[told[member.name] :]:
-                    told[member.name] += 1
-                    yield Change(member.name, state)
-            if all(member.machine.peer_ended for member in self._members):
-                return
-            await self._changes.beyond(seen)
+        """Every state that a worker enters, from the first, as it is heard; ends when all have ended."""
+        listener = _Listener(tuple(self._members.values()))
+        self._listeners.append(listener)
+        try:
+            going = {member for member in self._members.values() if not _is_over(member)}
+            while True:
+                while listener.changed:
+                    member = listener.changed.popleft()
+                    for state in member.machine.peer_history[listener.told[member] :]:
+                        listener.told[member] += 1
+                        yield Change(member.name, state)
+                    if _is_over(member):
+                        going.discard(member)
+                if not going:
+                    return
+                listener.more.clear()
+                await listener.more.wait()
+        finally:
+            self._listeners.remove(listener)
 
-    def _missing(self, state: W) -> list[Member]:
-        for member in self._members:
-            if member.error is not None:
-                raise member.error
-        missing = [member for member in self._members if not member.has_entered(state)]
-        for member in missing:
-            if member.machine.peer_ended:
-                raise LocalProtocolError(f"{member.name} ended in {member.state.name}, it never was {state.name}")
-        return missing
+    # --- what is done --------------------------------------------------------------------------
+
+    def _add(self, targets: Iterable[Target], terms: Terms, securing: _Securing, dial: Dial) -> None:
+        slots = asyncio.Semaphore(AT_ONCE)
+        for target in targets:
+            if target.name in self._members:
+                raise LocalProtocolError(f"two workers of one name: {target.name}")
+            secure = securing(target.certificate or target.name, target.pin)
+            reach = Reach(target.address, secure, dial, slots)
+            self._members[target.name] = Member(target, secrets.token_hex(16), terms, reach)
+
+    def _changed(self, member: Member) -> None:
+        for goal in self._goals:
+            goal.changed(member)
+        for listener in self._listeners:
+            listener.take(member)
+
+    async def _join(self, deadline: float) -> None:
+        try:
+            async with asyncio.timeout(deadline):
+                await _gather(member.join() for member in self._members.values())
+        except TimeoutError:
+            missing = [one for one in self._members.values() if not one.connected and not one.machine.peer_history]
+            each = (f"{one.name} doesn't answer at {one.target.address}{one.met}" for one in missing[:NAMED])
+            more = f"; and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+            raise DeadlineExceeded(f"after {deadline:g} s: {'; '.join(each)}{more}") from None
 
     async def _command(self, members: Sequence[Member]) -> None:
-        command = members[0].next_command()
-        assert command is not None
-        targets = {member.machine.role.table[member.machine.state][command] for member in members}
-        instant = None
-        if targets & self._protocol.coordinator.instants:
-            instant = self._instant_ns = time.monotonic_ns() + round(self._lead * 1e9)
-        await _gather([member.command(command, instant) for member in members])
+        instants = self._protocol.coordinator.instants
+        leads_to = {
+            one.machine.role.table[one.machine.state][command] for one in members if (command := one.next_command())
+        }
+        if leads_to & instants:
+            await self._measure_all_lately(members)
+            unsure = max(one.clock.first.uncertainty_ns for one in members if one.clock) / 1e9
+            lead = self._lead + LEAD_EACH * len(members) + 2 * unsure
+            self._instant_ns = self._clock() + round(lead * 1e9)
+        elif self._instant_ns is not None and not self._measured_after:
+            self._measured_after = True
+            await self._measure(members)
+        for member in members:
+            if (command := member.next_command()) is not None:
+                member.command(command, self._instant_ns)
+
+    async def _measure_all_lately(self, members: Sequence[Member]) -> None:
+        """Measure all clocks, and anew those whose estimate grew old while another worker was slow to answer."""
+        old = list(members)
+        for _ in range(MEASURED_ANEW):
+            await self._measure(old)
+            since = self._clock() - round(FRESH * 1e9)
+            old = [one for one in members if one.clock is None or one.clock.first.at_ns < since]
+            if not old:
+                return
+
+    async def _measure(self, members: Iterable[Member]) -> None:
+        slots = asyncio.Semaphore(MEASURED_AT_ONCE)
+
+        async def one(member: Member) -> None:
+            async with slots:
+                await member.measure(after=self._measured_after)
+
+        await _gather(one(member) for member in members)
 
     def _explain(self, state: W, seconds: float) -> str:
-        now = time.monotonic_ns()
-        missing = [member for member in self._members if not member.has_entered(state)]
-        each = (f"{one.name} is {one.state.name} since {(now - one.since_ns) / 1e9:.1f} s" for one in missing[:NAMED])
+        missing = [member for member in self._members.values() if not member.has_entered(state)]
+        each = (self._where(one) for one in missing[:NAMED])
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         who = f"{len(missing)} of {len(self._members)} workers aren't {state.name}"
         return f"after {seconds:g} s {who}: {'; '.join(each)}{more}"
 
+    def _where(self, member: Member) -> str:
+        without = "" if member.connected else ", without a connection"
+        return f"{member.name} is {member.state.name} since {(self._clock() - member.since_ns) / 1e9:.1f} s{without}"
 
-def _securing(credentials: Credentials | None) -> Callable[[str, str], Securing | None]:
+    async def _salvage(self) -> None:
+        """Get what the workers' drivers left, as far as they still answer."""
+        asked = [one for one in self._members.values() if one.connected and not one.fetched]
+        for member in asked:
+            member.fetch()
+        listener = _Listener(())
+        self._listeners.append(listener)
+        try:
+            async with asyncio.timeout(SALVAGE):
+                while any(one.connected and not one.fetched for one in asked):
+                    listener.more.clear()
+                    await listener.more.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._listeners.remove(listener)
+
+    async def _leave(self) -> None:
+        closing = [link for member in self._members.values() for link in member.leave()]
+        if closing:
+            ends = [asyncio.ensure_future(link.closed()) for link in closing]
+            await asyncio.wait(ends, timeout=CLOSING)
+            for link in closing:
+                link.abort()
+            await asyncio.wait(ends)
+
+
+_Securing: TypeAlias = Callable[[str, str], Securing | None]
+
+
+def _securing(credentials: Credentials | None) -> _Securing:
     if credentials is None:
         return lambda _name, _pin: None
     from russula.tls import for_coordinators
@@ -198,34 +302,8 @@ def _securing(credentials: Credentials | None) -> Callable[[str, str], Securing 
     return for_coordinators(credentials)
 
 
-async def _join(
-    protocol: Protocol,
-    target: Target,
-    run: str,
-    deadline: float,
-    changes: Changes,
-    joined: dict[str, Member],
-    securing: Securing | None,
-) -> None:
-    try:
-        async with asyncio.timeout(deadline):
-            stream = await _reach(target.address, securing)
-            member = joined[target.name] = Member(protocol, target, Link(stream), changes.tell)
-            await member.begin(run)
-    except TimeoutError:
-        raise DeadlineExceeded(f"{target.name} doesn't answer at {target.address} within {deadline:g} s") from None
-    except OSError as error:
-        raise WorkerLost(target.name, f"{target.address}: {error}") from error
-
-
-async def _reach(address: str, securing: Securing | None) -> Stream:
-    pause = RETRY
-    while True:
-        try:
-            return await connect(address, securing)
-        except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, BlockingIOError):
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
-            pause = min(2 * pause, RETRY_MOST)
+def _is_over(member: Member) -> bool:
+    return member.machine.peer_ended or isinstance(member.error, WorkerLost)
 
 
 async def _gather(coroutines: Iterable[Coroutine[object, object, None]]) -> None:
@@ -238,26 +316,19 @@ async def _gather(coroutines: Iterable[Coroutine[object, object, None]]) -> None
         raise errors.exceptions[0] from None
 
 
-async def _salvage(members: Sequence[Member]) -> None:
-    """Get what the workers' drivers left, as far as they still answer."""
-    asked = [member for member in members if not isinstance(member.error, WorkerLost) and not member.fetched.is_set()]
-    try:
-        async with asyncio.timeout(SALVAGE):
-            for member in asked:
-                await member.fetch()
-            await asyncio.gather(*(member.fetched.wait() for member in asked))
-    except (TimeoutError, OSError, RussulaError):
-        return
-
-
 def _view(member: Member) -> WorkerView:
+    sent, received = member.volume
     return WorkerView(
         state=member.state,
         since_ns=member.since_ns,
         coordinator_state=member.machine.state,
         history=tuple(member.machine.peer_history),
         said=dict(member.said),
-        bytes_sent=member.link.sent,
-        bytes_received=member.link.received,
+        clock=member.clock,
+        bytes_sent=sent,
+        bytes_received=received,
+        silent_bytes=member.silent_bytes,
+        connected=member.connected,
+        resumed=member.resumed,
         last_error=str(member.error) if member.error else "",
     )

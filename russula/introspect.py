@@ -6,21 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from russula.clocks import Clock
 from russula.messages import JSON
 from russula.protocol import Command, Peer, Protocol, Role, Trigger
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """One worker, as its coordinator knows it; instants in monotonic nanoseconds."""
+    """One worker, as its coordinator knows it; instants in monotonic nanoseconds.
+
+    ``clock``: how the worker's clock goes beside this one, once that was measured. ``silent_bytes``: what crossed its
+    connections while they should have been silent. ``resumed``: how often a broken connection was had again.
+    """
 
     state: Enum
     since_ns: int
     coordinator_state: Enum
     history: tuple[Enum, ...]
     said: Mapping[Enum, Mapping[str, JSON]]
+    clock: Clock | None
     bytes_sent: int
     bytes_received: int
+    silent_bytes: int
+    connected: bool
+    resumed: int
     last_error: str
 
 

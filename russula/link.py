@@ -1,69 +1,212 @@
-"""How does one side of a conversation speak? A stream and the codec: whole messages, counted as they pass."""
+"""How does one connection carry messages? Frames over a transport, with backpressure, counted as they pass."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, Callable
+import asyncio
+from socket import socket
+from typing import Protocol
 
+from russula import silence
 from russula.codec import Decoder, encode
+from russula.dialogue import Dialogue
 from russula.errors import RemoteProtocolError
-from russula.messages import VERSION, Hello, Message
-from russula.protocol import Protocol
-from russula.stream import Stream
+from russula.messages import VERSION, Frame, Hello, Message
+from russula.protocol import Protocol as Spoken
+
+HELD = 1 << 16
+"""Bytes that wait in a transport before its writer is held back."""
 
 
-class Link:
-    """Messages over a stream. ``traffic``: (monotonic nanoseconds, bytes) of each write and read."""
+class Owner(Protocol):
+    """Who is told what happens to a link."""
 
-    def __init__(self, stream: Stream, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        self._stream = stream
-        self._clock = clock
-        self._decoder = Decoder()
-        self.traffic: list[tuple[int, int]] = []
+    def opened(self, link: Link) -> None:
+        """It can be written to."""
+
+    def heard(self, link: Link, frame: Frame) -> None:
+        """A message came.
+
+        :raises RemoteProtocolError: if it may not come; told back as ``ended``.
+        """
+
+    def ready(self, link: Link) -> None:
+        """There is room again for more to be written."""
+
+    def ended(self, link: Link, error: Exception | None) -> None:
+        """It is gone, or what came on it can't be read; None at an orderly end. Told once."""
+
+
+class Link(asyncio.Protocol):
+    """One connection. ``sent``, ``received``: bytes of messages. ``known``: the other end is of this user or run."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
         self.sent = self.received = 0
+        self.writable = False
+        self.known = self.over = False
+        self._decoder = Decoder()
+        self._transport: asyncio.Transport | None = None
+        self._chunk = 0
+        self._quiet_from: int | None = None
+        self._closed: asyncio.Future[None] | None = None
 
-    async def send(self, message: Message) -> None:
-        """Send one message.
+    # --- what the transport says ---------------------------------------------------------------
 
-        :raises OSError: if the connection broke.
-        """
-        data = encode(message)
-        self.sent += len(data)
-        self.traffic.append((self._clock(), len(data)))
-        await self._stream.write(data)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there, and secret if it has to be."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport, self.known = transport, True
+        transport.set_write_buffer_limits(high=HELD)
+        self.writable = True
+        if (sock := self._tcp) is not None:
+            silence.probe(sock)
+        self.owner.opened(self)
 
-    async def messages(self) -> AsyncGenerator[Message, None]:
-        """The messages that come, until the end of the stream.
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._chunk = len(data)
+        self.received += self._chunk
+        try:
+            for frame in self._decoder.feed(data):
+                if self.over:
+                    return
+                self.owner.heard(self, frame)
+        except RemoteProtocolError as error:
+            self._end(error)
 
-        :raises RemoteProtocolError: for anything that isn't one, or one cut off by the end.
-        :raises OSError: if the connection broke.
-        """
-        while data := await self._stream.read():
-            self.received += len(data)
-            self.traffic.append((self._clock(), len(data)))
-            for message in self._decoder.feed(data):
-                yield message
+    def eof_received(self) -> None:
+        """The other side will say no more; neither will this one."""
         if not self._decoder.between_messages:
-            raise RemoteProtocolError("the stream ended in the middle of a message")
+            self._end(RemoteProtocolError("the stream ended in the middle of a message"))
 
-    async def aclose(self) -> None:
-        """End the connection."""
-        await self._stream.aclose()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._end(exc)
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+        self._transport = None
+
+    def pause_writing(self) -> None:
+        """The transport is full."""
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        """The transport has room."""
+        self.writable = True
+        if not self.over:
+            self.owner.ready(self)
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.over:
+            self.over, self.writable = True, False
+            self.owner.ended(self, error)
+
+    # --- what the owner does ---------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Say something on this connection alone."""
+        self._write(encode(Frame(None, message)))
+
+    def flush(self, dialogue: Dialogue) -> None:
+        """Send what a conversation has to say, as far as there is room.
+
+        :raises LocalProtocolError: if something can't be sent.
+        :raises OSError: if a file can't be read.
+        """
+        while self.writable:
+            batch: list[bytes] = []
+            size = 0
+            while size < HELD and (said := dialogue.next()) is not None:
+                batch.append(said)
+                size += len(said)
+            if not batch:
+                return
+            self._write(batch[0] if len(batch) == 1 else b"".join(batch))
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self.sent += len(data)
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """End the connection once all is sent; the owner isn't told any more."""
+        self.over, self.writable = True, False
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection now."""
+        self.over, self.writable = True, False
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def closed(self) -> None:
+        """Return when nothing of the connection is left."""
+        if self._transport is not None:
+            self._closed = asyncio.get_running_loop().create_future()
+            await self._closed
+
+    # --- silence -------------------------------------------------------------------------------
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing should cross it now."""
+        return self._quiet_from is not None
+
+    def hush(self) -> None:
+        """From now on nothing may cross, not even what the kernel sends by itself."""
+        if (sock := self._tcp) is not None:
+            silence.hush(sock)
+        self._quiet_from = self._volume()
+
+    def wake(self, *, by_message: bool) -> int:
+        """Silence ends; how many bytes broke it. ``by_message``: what is being read ended it, and isn't counted."""
+        if self._quiet_from is None:
+            return 0
+        crossed, self._quiet_from = self.broken_by(), None
+        if by_message:
+            crossed -= self._chunk if self._transport is None else self._transport.get_extra_info("chunk", self._chunk)
+        if (sock := self._tcp) is not None:
+            silence.probe(sock)
+        return crossed
+
+    def broken_by(self) -> int:
+        """Bytes that crossed since silence began."""
+        return 0 if self._quiet_from is None else self._volume() - self._quiet_from
+
+    def _volume(self) -> int:
+        sock = self._tcp
+        kernel = silence.volume(sock) if sock is not None else None
+        return self.sent + self.received if kernel is None else kernel
+
+    @property
+    def _tcp(self) -> socket | None:
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return sock if sock is not None and silence.is_tcp(sock) else None
 
 
-def hello(protocol: Protocol, run: str, worker: str) -> Hello:
+def hello(
+    protocol: Spoken,
+    run: str = "",
+    worker: str = "",
+    conversation: str = "",
+    *,
+    attempt: int = 0,
+    heard: int = 0,
+    lease_ms: int = 0,
+) -> Hello:
     """The first message of either side."""
-    return Hello(VERSION, protocol.name, protocol.version, run, worker)
+    return Hello(VERSION, protocol.name, protocol.version, run, worker, conversation, attempt, heard, lease_ms)
 
 
-def check(said: Message, mine: Hello) -> Hello:
+def check(said: Message, mine: Spoken) -> Hello:
     """The other side's first message, if it fits.
 
     :raises RemoteProtocolError: if it is another, or differs in wire, protocol or version.
     """
     if not isinstance(said, Hello):
         raise RemoteProtocolError("the first message must be a hello")
-    for name in ("wire", "protocol", "version"):
-        if getattr(said, name) != getattr(mine, name):
-            raise RemoteProtocolError(f"{name} differs: {getattr(mine, name)} here, {getattr(said, name)!r} there")
+    for name, here in (("wire", VERSION), ("protocol", mine.name), ("version", mine.version)):
+        if getattr(said, name) != here:
+            raise RemoteProtocolError(f"{name} differs: {here} here, {getattr(said, name)!r} there")
     return said

@@ -27,7 +27,6 @@ class Machine(Generic[S]):
         self.history: list[S] = [self.state]
         self.peer_history: list[Enum] = []
         self._waiting: deque[Enum] = deque()
-        self._awaited = {t.state for row in role.table.values() for t in row if isinstance(t, Peer)}
 
     @property
     def ended(self) -> bool:
@@ -59,15 +58,20 @@ class Machine(Generic[S]):
 
         :raises RemoteProtocolError: if the peer can't have gone there from where it was.
         """
-        first = not self.peer_history
-        legal = {self.peer_role.initial} if first else set(self.peer_role.table[self.peer_state].values())
-        if state is not self.peer_role.failed and (state not in legal or self.peer_state is self.peer_role.failed):
+        if not self._may_follow(state):
             raise RemoteProtocolError(f"the peer announced {state.name} after {self.peer_state.name}")
         self.peer_state = state
         self.peer_history.append(state)
-        if state in self._awaited:
+        if state in self.role.awaits:
             self._waiting.append(state)
         return self._settle()
+
+    def _may_follow(self, state: Enum) -> bool:
+        if not self.peer_history:
+            return state in {self.peer_role.initial, self.peer_role.failed}
+        if self.peer_role.is_end(self.peer_state):
+            return False
+        return state is self.peer_role.failed or state in self.peer_role.table[self.peer_state].values()
 
     def fail(self) -> list[S]:
         """Go to FAILED; nothing if this side has ended."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from russula.bulk import Receiver, pieces
+from russula.clocks import Clock, Offset, Sample, estimate
+from russula.dialogue import Dialogue
 from russula.errors import ProtocolError, RemoteProtocolError, RussulaError, WorkerFailed, WorkerLost
 from russula.link import Link, check, hello
+from russula.log import COORDINATOR, note
 from russula.machine import Machine
-from russula.messages import JSON, Chunk, Entered, Failed, Fetch, Fetched, File, Message
+from russula.messages import JSON, Bye, Chunk, Entered, Failed, Fetch, Fetched, File, Frame, Ping, Pong, Refused
 from russula.protocol import Command, Finished, Protocol
-from russula.worker import INSTANT
+from russula.reaching import Reach, Refusal
+from russula.talk import INSTANT
+
+SAMPLES, SAMPLES_ONE_CLOCK = 8, 3
+"""Round trips to estimate a clock; enough of them where all agree that it is the clock of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +44,43 @@ class Target:
     pin: str = ""
 
 
-@dataclass
-class Member:
-    """One worker, as its coordinator knows it."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all conversations of a coordinator share. ``lease``: seconds; ``clock``: in monotonic nanoseconds."""
 
     protocol: Protocol
-    target: Target
-    link: Link
-    changed: Callable[[], None]
-    said: dict[Enum, Mapping[str, JSON]] = field(default_factory=dict)
-    since_ns: int = 0
-    error: RussulaError | None = None
-    fetched: asyncio.Event = field(default_factory=asyncio.Event)
+    run: str
+    lease: float
+    clock: Callable[[], int]
+    changed: Callable[[Member], None]
 
-    def __post_init__(self) -> None:
-        self.machine = Machine(self.protocol.coordinator, self.protocol.worker)
-        self._states = {state.name: state for state in self.protocol.worker.states}
-        self._receiver = Receiver(self.target.results)
-        self._sent = self._heard = 0
-        self._reader: asyncio.Task[None] | None = None
+
+class Member:
+    """One worker, as its coordinator knows it.
+
+    ``said``: what came with each state that it entered. ``clock``: how its clock goes, once that was measured.
+    ``silent_bytes``: what crossed its connections while they should have been silent.
+    """
+
+    def __init__(self, target: Target, conversation: str, terms: Terms, reach: Reach) -> None:
+        self.target, self.conversation, self.terms = target, conversation, terms
+        self.machine = Machine(terms.protocol.coordinator, terms.protocol.worker)
+        self.said: dict[Enum, Mapping[str, JSON]] = {}
+        self.since_ns = terms.clock()
+        self.error: RussulaError | None = None
+        self.fetched = False
+        self.clock: Clock | None = None
+        self.sent = self.received = self.resumed = 0
+        self._silent_bytes = 0
+        self._reach = reach
+        self._states = {state.name: state for state in terms.protocol.worker.states}
+        self._dialogue = Dialogue()
+        self._receiver = Receiver(target.results)
+        self._link: Link | None = None
+        self._resuming: asyncio.Task[None] | None = None
+        self._pong: asyncio.Future[Sample] | None = None
+        self._ping_ns = self._pings = 0
+        self._left = False
 
     @property
     def name(self) -> str:
@@ -67,107 +92,264 @@ class Member:
         """The worker's state, as it last announced it."""
         return self.machine.peer_state
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._link is not None
+
+    @property
+    def met(self) -> str:
+        """What the last try to connect met, as the end of a sentence."""
+        return f" ({self._reach.last})" if self._reach.last else ""
+
+    @property
+    def silent_bytes(self) -> int:
+        """Bytes that broke silence so far, by the kernel's count on TCP."""
+        return self._silent_bytes + (0 if self._link is None else self._link.broken_by())
+
+    @property
+    def volume(self) -> tuple[int, int]:
+        """Bytes of messages that were sent and received."""
+        link = self._link
+        return (self.sent, self.received) if link is None else (self.sent + link.sent, self.received + link.received)
+
     def has_entered(self, state: Enum) -> bool:
         """Whether the worker is, or was, in this state."""
         return state in self.machine.peer_history
 
     def next_command(self) -> Command | None:
         """The command for which this side waits, if it does."""
-        row = self.machine.role.table[self.machine.state]
+        row = self.machine.role.table.get(self.machine.state, {})
         return next((trigger for trigger in row if isinstance(trigger, Command)), None)
 
-    async def begin(self, run: str) -> None:
-        """Say hello, hear it, and start reading.
+    # --- what the coordinator does -------------------------------------------------------------
 
-        :raises RemoteProtocolError: if the worker speaks another protocol.
-        :raises WorkerLost: if it ends the connection.
+    async def join(self) -> None:
+        """Connect, and hear the worker's hello.
+
+        :raises WorkerLost: if it can't be had.
         """
-        mine = hello(self.protocol, run, self.name)
-        messages = self.link.messages()
+        self._announce([self.machine.state])
         try:
-            await self.link.send(mine)
-            first = await anext(messages, None)
-            if first is None:
-                raise WorkerLost(self.name, "it ended the connection instead of saying hello; its log says why")
-            check(first, mine)
-            await self._announce([self.machine.state])
-        except OSError as error:
-            raise WorkerLost(self.name, str(error)) from error
-        self._reader = asyncio.create_task(self._read(messages), name=f"reader of {self.name}")
+            await self._reach.reach(lambda: Link(self), refused_is_gone=False)
+        except (OSError, Refusal, RemoteProtocolError) as error:
+            raise WorkerLost(self.name, f"{self.target.address}: {error}") from error
 
-    async def command(self, command: Command, instant_ns: int | None) -> None:
+    def command(self, command: Command, instant_ns: int | None) -> None:
         """Give a command; files and order go first where the state that it leads to has them."""
-        try:
-            await self._announce(self.machine.fire(command), instant_ns)
-        except OSError as error:
-            raise WorkerLost(self.name, str(error)) from error
+        self._wake()
+        there = None if instant_ns is None or self.clock is None else self.clock.there(instant_ns)
+        self._announce(self.machine.fire(command), there)
+        self.terms.changed(self)
 
-    async def fetch(self) -> None:
-        """Ask for the files of the outbox; ``fetched`` is set when they are here."""
-        await self.link.send(Fetch())
+    def fetch(self) -> None:
+        """Ask for the files of the outbox; ``fetched`` says when they are here."""
+        self._wake()
+        self._dialogue.say(Fetch())
+        self._flush()
 
-    async def aclose(self) -> None:
-        """End the conversation, wherever it is."""
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.wait([self._reader])
+    def _wake(self) -> None:
+        if self._link is not None:
+            self._silent_bytes += self._link.wake(by_message=False)
+
+    async def measure(self, *, after: bool) -> None:
+        """Estimate the worker's clock, before the agreed start or after the end."""
+        samples: list[Sample] = []
+        while len(samples) < SAMPLES:
+            samples.append(await self._round_trip())
+            if len(samples) == SAMPLES_ONE_CLOCK and all(one.offset.same_clock for one in samples):
+                break
+        found: Offset = estimate(samples)
+        self.clock = Clock(self.clock.first, found) if after and self.clock is not None else Clock(found)
+
+    async def _round_trip(self) -> Sample:
+        while True:
+            if self._link is None:
+                await asyncio.sleep(0.01)  # it is being resumed; the deadline is the caller's
+                continue
+            self._pong = asyncio.get_running_loop().create_future()
+            self._pings += 1
+            self._ping_ns = self.terms.clock()
+            self._link.send(Ping(self._pings))
+            try:
+                return await self._pong
+            except ConnectionError:
+                continue
+
+    def leave(self) -> list[Link]:
+        """End the conversation, wherever it is; the connections that are still to close."""
+        self._left = True
+        if self._resuming is not None:
+            self._resuming.cancel()
+        if self.machine.fail():
+            self._dialogue.say(Failed("left", "the coordinator ended the conversation", ""))
         self._receiver.close()
-        await self.link.aclose()
+        link = self._link
+        if link is None:
+            return []
+        self._wake()
+        self._flush()
+        link.send(Bye())
+        link.close()
+        return [link]
 
-    async def _read(self, messages: AsyncIterator[Message]) -> None:
+    # --- what the link says ----------------------------------------------------------------------
+
+    def opened(self, link: Link) -> None:
+        """Say hello; on the first connection, what there is to say goes with it."""
+        terms = self.terms
+        mine = {"attempt": self._reach.tries, "heard": self._dialogue.heard, "lease_ms": round(terms.lease * 1000)}
+        link.send(hello(terms.protocol, terms.run, self.name, self.conversation, **mine))
+        if self._reach.tries == 1:
+            link.flush(self._dialogue)
+
+    def ready(self, link: Link) -> None:
+        """There is room to write."""
+        if link is self._link:
+            self._flush()
+
+    def heard(self, link: Link, frame: Frame) -> None:
+        """A message of the worker."""
+        message = frame.message
+        if isinstance(message, Refused):
+            self._refused(link, message.reason)
+        elif link is not self._link:
+            self._welcome(link, frame)
+        elif isinstance(message, Pong):
+            if message.id == self._pings and self._pong is not None and not self._pong.done():
+                self._pong.set_result(Sample(self._ping_ns, message.at_ns, self.terms.clock()))
+        else:
+            self._dialogue.take(frame.seq)
+            self._take(link, frame)
+
+    def ended(self, link: Link, error: Exception | None) -> None:
+        """The connection is gone: another takes its place, unless all was said, or the worker broke a rule."""
+        if link is not self._link:
+            self._reach.met(error)
+            return
+        self._drop(link)
+        if isinstance(error, ProtocolError):
+            link.send(Bye())
+            link.close()
+            self._lose(str(error))
+        elif not self._left and self.error is None and not (self.machine.ended and self.machine.peer_ended):
+            self._note("lost", str(error or "the worker ended the connection"))
+            self._resuming = asyncio.create_task(self._resume(), name=f"resuming {self.name}")
+
+    def _drop(self, link: Link) -> None:
+        self.sent, self.received = self.sent + link.sent, self.received + link.received
+        self._link = None
+        if self._pong is not None and not self._pong.done():
+            self._pong.set_exception(ConnectionResetError("lost"))
+        self.terms.changed(self)
+
+    def _refused(self, link: Link, reason: str) -> None:
+        if link is self._link:
+            self._drop(link)
+            self._lose(f"it refused: {reason}")
+        else:
+            self._reach.met(Refusal(reason))
+        link.close()
+
+    def _welcome(self, link: Link, frame: Frame) -> None:
+        said = check(frame.message, self.terms.protocol)
+        if said.conversation != self.conversation or said.attempt != self._reach.tries:
+            raise RemoteProtocolError("it answered to another hello")
+        if self._reach.tries > 1:
+            self._dialogue.resume(said.heard)
+        self._link = link
+        self._reach.welcome()
+        self._flush()
+        if self.state in self.machine.peer_role.silent:  # what resumed it broke the silence
+            self._silent_bytes += link.sent + link.received
+            link.hush()
+        self.terms.changed(self)
+
+    async def _resume(self) -> None:
+        """Come back within the lease."""
         try:
-            async for message in messages:
-                await self._take(message)
-            if not self.machine.peer_ended and self.error is None:
-                self.error = WorkerLost(self.name, f"the connection ended in {self.state.name}")
-        except (RussulaError, OSError) as error:
-            self.error = self.error or (error if isinstance(error, WorkerFailed) else WorkerLost(self.name, str(error)))
-        self.fetched.set()
-        self.changed()
+            async with asyncio.timeout(self.terms.lease):
+                await self._reach.reach(lambda: Link(self), refused_is_gone=True)
+            self.resumed += 1
+            self._note("resumed")
+        except TimeoutError:
+            self._lose(f"no connection for {self.terms.lease:g} s; {self._reach.last}")
+        except (OSError, RussulaError) as error:
+            self._lose(f"the connection ended in {self.state.name}, and there is no other: {error}")
 
-    async def _take(self, message: Message) -> None:
-        match message:
-            case Entered(seq, name, data):
-                self._count(seq)
-                state = self._states.get(name)
-                if state is None:
-                    raise RemoteProtocolError(f"announced {name[:50]!r}, which {self.protocol.name} doesn't have")
-                self.said[state], self.since_ns = data, time.monotonic_ns()
-                await self._announce(self.machine.heard(state))
-            case Failed(seq, reason, detail, tail):
-                self._count(seq)
-                self.error = WorkerFailed(self.name, self.state.name, reason, detail, tail)
-                self.machine.heard(self.protocol.worker.failed)
+    def _lose(self, why: str) -> None:
+        self.error = self.error or WorkerLost(self.name, why)
+        self.machine.fail()
+        self._note("failed", why)
+        self.terms.changed(self)
+
+    # --- what the worker says --------------------------------------------------------------------
+
+    def _take(self, link: Link, frame: Frame) -> None:
+        match frame.message:
+            case Entered() as said:
+                self._entered(link, said)
+            case Failed(reason, detail, tail):
+                self.error = self.error or WorkerFailed(self.name, self.state.name, reason, detail, tail)
+                self.machine.heard(self.terms.protocol.worker.failed)
                 self.machine.fail()
-            case File() | Chunk():
-                self._receiver.take(message)
+                self._note("failed", f"{reason}: {detail}")
+            case File() | Chunk() as piece:
+                self._receiver.take(piece)
                 return
             case Fetched(count):
                 if count != self._receiver.count:
-                    raise ProtocolError(f"{self._receiver.count} of {count} files came")
-                self.fetched.set()
-                if self.machine.state in self.protocol.coordinator.acts:
-                    await self._announce(self.machine.fire(Finished()))
+                    raise RemoteProtocolError(f"{self._receiver.count} of {count} files came")
+                self.fetched = True
+                if self.machine.state in self.terms.protocol.coordinator.acts:
+                    self._announce(self.machine.fire(Finished()))
             case _:
-                raise RemoteProtocolError(f"{type(message).__name__} isn't for a coordinator")
-        self.changed()
+                raise RemoteProtocolError(f"{type(frame.message).__name__} isn't for a coordinator")
+        self.terms.changed(self)
 
-    def _count(self, seq: int) -> None:
-        if seq != self._heard:
-            raise RemoteProtocolError(f"announcement {seq} came where {self._heard} was due")
-        self._heard += 1
+    def _entered(self, link: Link, said: Entered) -> None:
+        state = self._states.get(said.state)
+        if state is None:
+            raise RemoteProtocolError(f"{self.terms.protocol.name} has no state {said.state[:50]!r}")
+        self._silent_bytes += link.wake(by_message=True)
+        self.said[state], self.since_ns = said.data, self.terms.clock()
+        entered = self.machine.heard(state)
+        self._note("entered")
+        self._announce(entered)
+        if state in self.machine.peer_role.silent:
+            link.hush()
 
-    async def _announce(self, entered: Iterable[Enum], instant_ns: int | None = None) -> None:
+    def _announce(self, entered: Iterable[Enum], instant_ns: int | None = None) -> None:
+        """Say which states this side entered; those for which no worker waits travel with the next that one does."""
+        coordinator, awaited = self.terms.protocol.coordinator, self.terms.protocol.worker.awaits
+        urgent = False
         for state in entered:
             data: Mapping[str, JSON] = {}
-            if state in self.protocol.coordinator.orders:
+            if state in coordinator.orders:
                 data = self.target.order()
                 for name, path in self.target.files().items():
                     for piece in pieces(name, path):
-                        await self.link.send(piece)
-            elif state in self.protocol.coordinator.instants:
+                        self._dialogue.say(piece)
+            elif state in coordinator.instants:
                 data = {INSTANT: instant_ns}
-            self._sent += 1
-            await self.link.send(Entered(self._sent - 1, state.name, data))
-            if state in self.protocol.coordinator.acts:
-                await self.fetch()
+            self._dialogue.say(Entered(state.name, data))
+            if state in coordinator.acts:
+                self._dialogue.say(Fetch())
+            urgent = urgent or state in awaited or state in coordinator.acts
+        if urgent:
+            self._flush()
+
+    def _flush(self) -> None:
+        link = self._link
+        if link is None or link.quiet:
+            return
+        try:
+            link.flush(self._dialogue)
+        except (OSError, RussulaError) as error:
+            self._drop(link)
+            link.close()
+            self._lose(f"a file can't be sent: {error}")
+
+    def _note(self, event: str, detail: str = "") -> None:
+        terms, level = self.terms, logging.INFO if event == "entered" else logging.WARNING
+        note(COORDINATOR, level, event, terms.run, self.name, at_ns=terms.clock(), state=self.state.name, detail=detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
 
 
@@ -41,7 +42,8 @@ class Role(Generic[S]):
     ``table``: its first row is the initial state, an empty row an end. ``failed``: entered from any state but the ends.
     ``acts``: states with an action, which runs while the state lasts; one without a row for ``Finished`` only watches.
     ``orders``: states whose announcement carries the coordinator's order, preceded by its files. ``instants``: states
-    whose announcement carries the agreed start.
+    whose announcement carries the agreed start. ``silent``: a worker's states in which nothing crosses its connection,
+    unless it fails.
     """
 
     states: type[S]
@@ -50,6 +52,12 @@ class Role(Generic[S]):
     acts: frozenset[S] = frozenset()
     orders: frozenset[S] = frozenset()
     instants: frozenset[S] = frozenset()
+    silent: frozenset[S] = frozenset()
+
+    @cached_property
+    def awaits(self) -> frozenset[Enum]:
+        """States of the other side for which some row here waits."""
+        return frozenset(one.state for row in self.table.values() for one in row if isinstance(one, Peer))
 
     @property
     def initial(self) -> S:

@@ -1,88 +1,187 @@
-"""How is a stream made secret and certain of its other end? Mutual TLS 1.3 over any stream, in buffers of our own.
+"""How is a connection made secret and certain of its other end? Mutual TLS 1.3 between transport and protocol.
 
-asyncio's TLS holds 256 KiB for each connection; here a connection holds what is under way, a record or two.
+In buffers of our own: asyncio's TLS holds 256 KiB for each connection, here a connection holds what is under way.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from russula.credentials import COORDINATOR, Credentials
 from russula.errors import CredentialsError
-from russula.stream import READ, Stream
 from russula.transport import Securing
 
 RECORD = 1 << 14
 """Bytes of plain text in one record of TLS."""
 
 
-class TlsStream:
-    """A stream inside another; made by :func:`secured`."""
+class Tls(asyncio.Transport, asyncio.Protocol):
+    """TLS between a transport, to which it is a protocol, and a protocol, to which it is a transport.
 
-    def __init__(self, wire: Stream, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, tls: ssl.SSLObject) -> None:
-        self._wire, self._incoming, self._outgoing, self._tls = wire, incoming, outgoing, tls
+    ``peer``: the worker's name, at the coordinator; ``pin``: the fingerprint of its leaf. An end that isn't of this
+    run, or isn't who it should be, is a ``connection_lost`` of the inner protocol that never saw a ``connection_made``.
+    """
 
-    async def handshake(self) -> None:
-        """Agree on keys.
+    def __init__(self, inner: asyncio.Protocol, tls: ssl.SSLContext, peer: str = "", pin: str = "") -> None:
+        super().__init__()
+        self._inner, self._context, self._peer, self._pin = inner, tls, peer, pin
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None
+        self._wire: asyncio.Transport | None = None
+        self._agreed = self._closing = self._ended = False
+        self._error: Exception | None = None
+        self._chunk = 0
 
-        :raises ssl.SSLError: if the other side isn't of this run (an ``OSError``).
-        """
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush()
-                if not await self._fill():
-                    raise ConnectionResetError("the connection ended in the middle of the handshake") from None
-            except ssl.SSLError:
-                with suppress(OSError):  # the other side is told why, if it still listens
-                    await self._flush()
-                raise
-            else:
-                await self._flush()
-                return
+    # --- a protocol, to the wire -----------------------------------------------------------------
 
-    async def read(self) -> bytes:
-        """Some bytes; none at the end, which must be said in TLS."""
-        while True:
-            try:
-                return self._tls.read(READ)
-            except ssl.SSLWantReadError:
-                await self._flush()
-                if not await self._fill():
-                    raise ConnectionResetError("the connection was cut") from None
-            except ssl.SSLZeroReturnError:
-                return b""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The wire is there; the coordinator's side begins."""
+        assert isinstance(transport, asyncio.Transport)
+        self._wire = transport
+        if self._peer:
+            self._handshake()
 
-    async def write(self, data: bytes) -> None:
-        """Give bytes away, a record at a time, so that no more than that is held here."""
+    def data_received(self, data: bytes) -> None:
+        """Take what came, a record at a time, so that no more than that is held here."""
+        self._chunk = len(data)
+        view = memoryview(data)
+        for start in range(0, len(view), RECORD):
+            self._incoming.write(view[start : start + RECORD])
+            if not self._agreed:
+                self._handshake()
+            if self._agreed:
+                self._read()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The wire is gone; without an end said in TLS it was cut."""
+        self._wire = None
+        if exc is None and not self._closing and not self._ended:
+            exc = ConnectionResetError("the connection was cut" if self._agreed else "it ended in the handshake")
+        self._inner.connection_lost(self._error or exc)
+
+    def pause_writing(self) -> None:
+        """Passed on."""
+        if self._agreed:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Passed on."""
+        if self._agreed:
+            self._inner.resume_writing()
+
+    # --- a transport, to the protocol ------------------------------------------------------------
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Give bytes away."""
+        if self._tls is None or self._wire is None or self._closing:
+            return
         view = memoryview(data)
         for start in range(0, len(view), RECORD):
             self._tls.write(view[start : start + RECORD])
-            await self._flush()
+        self._flush()
 
-    async def aclose(self) -> None:
-        """Say the end in TLS, and end the connection."""
-        with suppress(OSError):  # SSLWantRead among them: the other side's own word for it isn't awaited
-            self._tls.unwrap()
-        with suppress(OSError):
-            await self._flush()
-        await self._wire.aclose()
+    def close(self) -> None:
+        """Say the end in TLS, and end the connection when all is sent."""
+        if self._wire is None or self._closing:
+            return
+        self._closing = True
+        if self._agreed and self._tls is not None:
+            with suppress(ssl.SSLError):  # the other side's own word for it isn't awaited
+                self._tls.unwrap()
+        self._flush()
+        if self._wire is not None:
+            self._wire.close()
 
-    async def _flush(self) -> None:
-        if self._outgoing.pending:
-            await self._wire.write(self._outgoing.read())
+    def abort(self) -> None:
+        """End the connection now."""
+        self._closing = True
+        if self._wire is not None:
+            self._wire.abort()
 
-    async def _fill(self) -> bool:
-        data = await self._wire.read()
-        if data:
-            self._incoming.write(data)
-        return bool(data)
+    def is_closing(self) -> bool:
+        """Whether no more can be written."""
+        return self._closing or self._wire is None
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """As of the wire."""
+        if self._wire is not None:
+            self._wire.set_write_buffer_limits(high, low)
+
+    def pause_reading(self) -> None:
+        """As of the wire."""
+        if self._wire is not None:
+            self._wire.pause_reading()
+
+    def resume_reading(self) -> None:
+        """As of the wire."""
+        if self._wire is not None:
+            self._wire.resume_reading()
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """As of the wire; ``chunk``: bytes that the last read took from it."""
+        if name == "chunk":
+            return self._chunk
+        return default if self._wire is None else self._wire.get_extra_info(name, default)
+
+    # --- between them ------------------------------------------------------------------------------
+
+    def _handshake(self) -> None:
+        if self._closing:
+            return
+        if self._tls is None:  # at a worker only now: who connects and says nothing costs nothing
+            self._tls = self._context.wrap_bio(
+                self._incoming, self._outgoing, server_side=not self._peer, server_hostname=self._peer or None
+            )
+        try:
+            self._tls.do_handshake()
+            self._check_pin(self._tls)
+        except ssl.SSLWantReadError:
+            self._flush()
+        except OSError as error:
+            self._flush()  # the other side is told why, if it still listens
+            self._fail(error)
+        else:
+            self._agreed = True
+            self._flush()
+            self._inner.connection_made(self)
+
+    def _check_pin(self, tls: ssl.SSLObject) -> None:
+        if self._pin and hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest() != self._pin:
+            raise ConnectionAbortedError(f"{self._peer} has another certificate than was issued to it")
+
+    def _read(self) -> None:
+        assert self._tls is not None
+        try:
+            while not self._closing:
+                data = self._tls.read(RECORD)
+                if not data:
+                    break
+                self._inner.data_received(data)
+        except ssl.SSLWantReadError:
+            self._flush()
+            return
+        except ssl.SSLZeroReturnError:
+            pass
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
+        self._ended = True
+        self.close()
+
+    def _flush(self) -> None:
+        if self._outgoing.pending and self._wire is not None:
+            self._wire.write(self._outgoing.read())
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error
+        self._closing = True
+        if self._wire is not None:
+            self._wire.close()
 
 
 def context(mine: Credentials) -> ssl.SSLContext:
@@ -116,26 +215,11 @@ def _load(made: ssl.SSLContext, mine: Credentials) -> None:
 
 def for_workers(mine: Credentials) -> Securing:
     """How a worker secures what it accepts: from the coordinator of its run only."""
-    return partial(secured, tls=context(mine))
+    made = context(mine)
+    return lambda inner: Tls(inner, made)
 
 
 def for_coordinators(mine: Credentials) -> Callable[[str, str], Securing]:
     """How a coordinator secures its connections: from a worker's name, and its pin, to the way to secure one."""
     made = context(mine)
-    return lambda peer, pin: partial(secured, tls=made, peer=peer, pin=pin)
-
-
-async def secured(wire: Stream, *, tls: ssl.SSLContext, peer: str = "", pin: str = "") -> Stream:
-    """TLS over a stream; ``peer``: the worker's name, at the coordinator; ``pin``: the fingerprint of its leaf.
-
-    :raises OSError: if the other side isn't of this run, isn't who it should be, or ends.
-    """
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    inner = tls.wrap_bio(incoming, outgoing, server_side=not peer, server_hostname=peer or None)
-    stream = TlsStream(wire, incoming, outgoing, inner)
-    await stream.handshake()
-    if pin:
-        leaf = hashlib.sha256(inner.getpeercert(binary_form=True) or b"").hexdigest()
-        if leaf != pin:
-            raise ConnectionAbortedError(f"{peer} has another certificate than was issued to it")
-    return stream
+    return lambda peer, pin: lambda inner: Tls(inner, made, peer, pin)

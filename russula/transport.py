@@ -1,4 +1,7 @@
-"""How do bytes get from one side to the other? The only file that knows sockets and addresses."""
+"""How do bytes get from one side to the other? The only file that knows sockets and addresses.
+
+Connections are asyncio's own transports, told to asyncio's own protocols: no task, no queue, and no buffer but theirs.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +10,20 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 from russula.errors import AddressError
-from russula.stream import READ, Stream
 
 BACKLOG = 1024
 """Connections that wait to be accepted."""
-HANDSHAKE = 10.0
-"""Seconds that whoever connects may take to show its certificate."""
 
-Handler: TypeAlias = Callable[[Stream], Awaitable[None]]
-Securing: TypeAlias = Callable[[Stream], Awaitable[Stream]]
-"""Makes a stream secret and certain of its other end; what TCP is never used without."""
-
-
-class SocketStream:
-    """A stream over a socket."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    async def read(self) -> bytes:
-        """Some bytes; none at the end."""
-        return await self._reader.read(READ)
-
-    async def write(self, data: bytes) -> None:
-        """Give bytes away, with backpressure."""
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def aclose(self) -> None:
-        """Close the socket."""
-        self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
-
+Securing: TypeAlias = Callable[[asyncio.Protocol], asyncio.Protocol]
+"""Puts TLS between a transport and a protocol; what TCP is never used without."""
+Accept: TypeAlias = Callable[[asyncio.Transport], asyncio.Protocol]
+"""Who is to be told of a connection that came; it may end the transport before that."""
 
 Address: TypeAlias = "Path | tuple[str, int]"
 
@@ -70,54 +48,65 @@ def _secure(address: str, securing: Securing | None) -> Securing:
     return securing
 
 
-async def connect(address: str, securing: Securing | None = None) -> Stream:
-    """Connect once.
+async def connect(address: str, protocol: asyncio.Protocol, securing: Securing | None = None) -> asyncio.BaseTransport:
+    """Connect once; the protocol is told of it, over TCP when it is secret. Returns what may be ended before that.
 
     :raises AddressError: if the address makes no sense, or is TCP without credentials.
-    :raises OSError: if nobody listens, or the other side isn't of this run.
+    :raises OSError: if nobody listens.
     """
-    where = parse(address)
+    where, loop = parse(address), asyncio.get_running_loop()
     if isinstance(where, Path):
-        return SocketStream(*await asyncio.open_unix_connection(str(where)))
-    securing = _secure(address, securing)
-    wire = SocketStream(*await asyncio.open_connection(*where))
-    try:
-        return await securing(wire)
-    except BaseException:
-        await wire.aclose()
-        raise
+        wire, _ = await loop.create_unix_connection(lambda: protocol, str(where))
+        return wire
+    secret = _secure(address, securing)(protocol)
+    wire, _ = await loop.create_connection(lambda: secret, *where)
+    return wire
 
 
-def listen(address: str, handler: Handler, securing: Securing | None = None) -> AbstractAsyncContextManager[str]:
-    """Serve connections until left, then end them; yields the address, with the port that the kernel chose for 0.
+def listen(address: str, accept: Accept, securing: Securing | None = None) -> AbstractAsyncContextManager[str]:
+    """Accept connections until left; yields the address, with the port that the kernel chose for 0.
 
-    Over a unix socket, this user's; over TCP, those of this run.
+    Over a unix socket, this user's; over TCP, those of this run. Whoever accepted them ends them.
 
     :raises AddressError: if it makes no sense, is TCP without credentials, or others may enter the socket's folder.
     :raises OSError: if the kernel refuses it.
     """
     where = parse(address)
     if isinstance(where, Path):
-        return _listen_unix(where, handler)
-    return _listen_tcp(*where, handler, _secure(address, securing))
+        return _listen_unix(where, accept)
+    return _listen_tcp(*where, accept, _secure(address, securing))
+
+
+class _Accepted(asyncio.Protocol):
+    """Decides who is told of a connection, and steps aside."""
+
+    def __init__(self, who: Callable[[asyncio.Transport], asyncio.Protocol | None]) -> None:
+        self._who = who
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        told = self._who(transport)
+        if told is None:
+            transport.abort()
+        else:
+            transport.set_protocol(told)
+            told.connection_made(transport)
 
 
 @asynccontextmanager
-async def _listen_unix(path: Path, handler: Handler) -> AsyncIterator[str]:
+async def _listen_unix(path: Path, accept: Accept) -> AsyncIterator[str]:
     _free(path)
 
-    async def accepted(stream: SocketStream, sock: socket.socket) -> None:
-        if peer_uid(sock) == os.getuid():
-            await handler(stream)
+    def who(transport: asyncio.Transport) -> asyncio.Protocol | None:
+        return accept(transport) if peer_uid(transport.get_extra_info("socket")) == os.getuid() else None
 
-    serving = _Serving(accepted)
-    server = await asyncio.start_unix_server(serving.accept, str(path), backlog=BACKLOG)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_unix_server(lambda: _Accepted(who), str(path), backlog=BACKLOG)
     try:
         yield f"unix:{path}"
     finally:
         server.close()
         _free(path)
-        await serving.end()
 
 
 def _free(path: Path) -> None:
@@ -129,49 +118,16 @@ def _free(path: Path) -> None:
 
 
 @asynccontextmanager
-async def _listen_tcp(host: str, port: int, handler: Handler, securing: Securing) -> AsyncIterator[str]:
-    async def accepted(wire: SocketStream, _: socket.socket) -> None:
-        try:
-            async with asyncio.timeout(HANDSHAKE):
-                stream = await securing(wire)
-        except OSError:  # not of this run, or too slow: it costs no more than this, not even a line in the log
-            return
-        await handler(stream)
-
-    serving = _Serving(accepted)
-    server = await asyncio.start_server(serving.accept, host, port, backlog=BACKLOG)
+async def _listen_tcp(host: str, port: int, accept: Accept, securing: Securing) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: _Accepted(lambda transport: securing(accept(transport))), host, port, backlog=BACKLOG
+    )
     try:
         found = server.sockets[0].getsockname()
         yield f"tcp://[{found[0]}]:{found[1]}" if ":" in found[0] else f"tcp://{found[0]}:{found[1]}"
     finally:
         server.close()
-        await serving.end()
-
-
-class _Serving:
-    """The connections of a listener: each a task, all ended with it."""
-
-    def __init__(self, accepted: Callable[[SocketStream, socket.socket], Awaitable[None]]) -> None:
-        self._accepted = accepted
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stream, task = SocketStream(reader, writer), asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._accepted(stream, writer.get_extra_info("socket"))
-            await stream.aclose()
-        except asyncio.CancelledError:
-            writer.close()  # the listener ends; asyncio logs a connection whose task ends as cancelled
-        finally:
-            self._tasks.discard(task)
-
-    async def end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
 
 
 def peer_uid(sock: socket.socket) -> int:

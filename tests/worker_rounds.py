@@ -24,9 +24,11 @@ async def serving(rows: Mapping[str, Driver], folder: Path) -> AsyncIterator[str
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     (folder / "w").mkdir(mode=0o700)
     task = asyncio.create_task(work(f"unix:{folder}/w/w", rows, folder, listening.set_result))
-    yield await asyncio.wait_for(listening, 30)
-    task.cancel()
-    await asyncio.wait([task])
+    try:
+        yield await asyncio.wait_for(listening, 30)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 class Round:

@@ -6,18 +6,22 @@ import json
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
 
 from russula.errors import LocalProtocolError, RemoteProtocolError
-from russula.messages import Chunk, Frame, from_json, to_json
+from russula.messages import Chunk, Entered, Frame, from_json, to_json
 
 MAX_CONTROL = 1 << 20
 """Bytes of one message's JSON."""
 MAX_CHUNK = 1 << 16
 """Raw bytes of one chunk: small enough that a hundred connections hold a chunk each in a few megabytes."""
 
+SHORT = 128
+"""Bytes of a message that may be remembered: what all workers say alike is read, and written, once."""
+
 _LENGTH = struct.Struct(">I")
 _to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
-_from_text = json.JSONDecoder().decode
 
 
 def encode(frame: Frame) -> bytes:
@@ -25,6 +29,18 @@ def encode(frame: Frame) -> bytes:
 
     :raises LocalProtocolError: if it is larger than the other side will take.
     """
+    seq, message = frame
+    if isinstance(message, Entered) and not message.data:
+        return _entered(seq, message.state)
+    return _encoded(frame)
+
+
+@lru_cache(maxsize=512)
+def _entered(seq: int | None, state: str) -> bytes:
+    return _encoded(Frame(seq, Entered(state, {})))
+
+
+def _encoded(frame: Frame) -> bytes:
     body = _to_text(to_json(frame)).encode()
     if len(body) > MAX_CONTROL:
         raise LocalProtocolError(f"a message of {len(body)} bytes; at most {MAX_CONTROL} may be sent")
@@ -64,7 +80,8 @@ class Decoder:
         end = _LENGTH.size + length
         if len(self._buffer) < end:
             return None
-        frame = _parse(self._buffer[_LENGTH.size : end])
+        body = bytes(self._buffer[_LENGTH.size : end])
+        frame = _parse_short(body) if length <= SHORT else _parse(body)
         del self._buffer[:end]
         message = frame.message
         if isinstance(message, Chunk):
@@ -85,9 +102,18 @@ class Decoder:
         return Frame(frame.seq, replace(chunk, data=data))
 
 
-def _parse(body: bytearray) -> Frame:
+@lru_cache(maxsize=512)
+def _parse_short(body: bytes) -> Frame:
+    """As ``_parse``; a frame is frozen, and so is its data, so that all may have the same."""
+    frame = _parse(body)
+    if isinstance(frame.message, Entered):
+        return Frame(frame.seq, Entered(frame.message.state, MappingProxyType(dict(frame.message.data))))
+    return frame
+
+
+def _parse(body: bytes) -> Frame:
     try:
-        return from_json(_from_text(body.decode()))
+        return from_json(json.loads(body))
     except RecursionError as error:
         raise RemoteProtocolError("a message nested too deep") from error
     except ValueError as error:

@@ -7,6 +7,7 @@ from socket import socket
 from typing import Protocol
 
 from russula import silence
+from russula.buffered import Buffered
 from russula.codec import Decoder, encode
 from russula.dialogue import Dialogue
 from russula.errors import RemoteProtocolError
@@ -36,7 +37,7 @@ class Owner(Protocol):
         """It is gone, or what came on it can't be read; None at an orderly end. Told once."""
 
 
-class Link(asyncio.Protocol):
+class Link(Buffered):
     """One connection. ``sent``, ``received``: bytes of messages. ``known``: the other end is of this user or run."""
 
     def __init__(self, owner: Owner) -> None:

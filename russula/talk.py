@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
@@ -34,17 +36,45 @@ EARLY = 64
 class Conversation:
     """What a worker's actions may use; one a conversation.
 
-    ``run``, ``worker``: names given by the coordinator. ``order``: the data that came with its order. ``inbox``: its
-    files. ``outbox``: files put here are sent when it asks. ``instant_ns``: the agreed start, on this machine's
-    monotonic clock.
+    ``run``, ``worker``: names given by the coordinator. ``directory``: where its folders are made, once they are used.
+    ``order``: the data that came with its order. ``instant_ns``: the agreed start, on this machine's monotonic clock.
     """
 
     run: str
     worker: str
-    inbox: Path
-    outbox: Path
+    directory: Path
     order: Mapping[str, JSON] = field(default_factory=lambda: MappingProxyType({}))
     instant_ns: int | None = None
+
+    @cached_property
+    def inbox(self) -> Path:
+        """The folder with the coordinator's files."""
+        return self._box("inbox")
+
+    @cached_property
+    def outbox(self) -> Path:
+        """The folder whose files are sent when the coordinator asks for them."""
+        return self._box("outbox")
+
+    @cached_property
+    def _folder(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="talk-", dir=self.directory))
+
+    def _box(self, name: str) -> Path:
+        made = self._folder / name
+        made.mkdir()
+        return made
+
+    def left(self) -> list[Path]:
+        """The files of the outbox, as far as they have plain names."""
+        if "outbox" not in vars(self):
+            return []
+        return [path for path in sorted(self.outbox.iterdir()) if path.is_file() and is_plain(path.name)]
+
+    def remove(self) -> None:
+        """Remove the folders, if they were made."""
+        if "_folder" in vars(self):
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 Action: TypeAlias = Callable[[], Awaitable[Mapping[str, JSON] | None]]
@@ -71,6 +101,8 @@ class Talk:
         self.run, self.worker, self.protocol = said.run, said.worker, protocol
         self.attempt = -1
         self._service, self._place = service, place
+        self._talk = Conversation(said.run, said.worker, place.directory)
+        self._receiver: Receiver | None = None
         self._machine = Machine(protocol.worker, protocol.coordinator)
         self._dialogue = Dialogue()
         self._states = {state.name: state for state in protocol.coordinator.states}
@@ -88,21 +120,18 @@ class Talk:
 
     async def live(self) -> None:
         """From the first hello until the coordinator has said goodbye, or didn't come back within the lease."""
-        folder = self._place.directory
-        with tempfile.TemporaryDirectory(prefix="talk-", dir=folder, ignore_cleanup_errors=True) as made:
-            boxes = Path(made, "inbox"), Path(made, "outbox")
-            for box in boxes:
-                box.mkdir()
-            self._talk = Conversation(self.run, self.worker, *boxes)
-            self._receiver = Receiver(boxes[0])
-            try:
-                await self._serve()
-            except Exception as error:  # noqa: BLE001  whatever a service does wrong is the worker's failure
-                if self._machine.ended:
-                    self._note(logging.ERROR, "unclean", f"{type(error).__name__}: {error}")
-                self._fail(error)
+        try:
+            await self._serve()
+        except Exception as error:  # noqa: BLE001  whatever a service does wrong is the worker's failure
+            if self._machine.ended:
+                self._note(logging.ERROR, "unclean", f"{type(error).__name__}: {error}")
+            self._fail(error)
+        try:
             await self._gone.wait()
-            self._receiver.close()
+        finally:
+            if self._receiver is not None:
+                self._receiver.close()
+            self._talk.remove()
 
     async def _serve(self) -> None:
         async with self._service(self._talk) as actions:
@@ -264,6 +293,8 @@ class Talk:
 
     def _store(self, piece: File | Chunk) -> None:
         try:
+            if self._receiver is None:
+                self._receiver = Receiver(self._talk.inbox)
             self._receiver.take(piece)
         except OSError as error:
             self._fail(ActionFailed("storage", f"the worker can't store what it is sent: {error}"))
@@ -275,7 +306,7 @@ class Talk:
             ending.add_done_callback(lambda _: self._send_outbox())
             return
         try:
-            paths = [path for path in sorted(self._talk.outbox.iterdir()) if path.is_file() and is_plain(path.name)]
+            paths = self._talk.left()
             for piece in (piece for path in paths for piece in pieces(path.name, path)):
                 self._dialogue.say(piece)
             self._dialogue.say(Fetched(len(paths)))
@@ -323,11 +354,14 @@ class Talk:
             return
         self._cancel()
         said = error if isinstance(error, ActionFailed) else ActionFailed("error", f"{type(error).__name__}: {error}")
-        self._note(logging.WARNING, "failed", f"{said.reason}: {said.detail}")
+        self._note(
+            logging.INFO if said.reason == "left" else logging.WARNING, "failed", f"{said.reason}: {said.detail}"
+        )
         self._dialogue.say(Failed(said.reason, said.detail, said.tail))
         self._flush_soon()
 
     def _note(self, level: int, event: str, detail: str = "") -> None:
-        state = self._machine.state.name
         place = self._place
-        note(place.log, level, event, self.run, self.worker, at_ns=place.clock(), state=state, detail=detail)
+        if place.log.isEnabledFor(level):
+            state = self._machine.state.name
+            note(place.log, level, event, self.run, self.worker, at_ns=place.clock(), state=state, detail=detail)

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
+from russula.buffered import Buffered
 from russula.credentials import COORDINATOR, Credentials
 from russula.errors import CredentialsError
 from russula.transport import Securing
@@ -20,7 +21,7 @@ RECORD = 1 << 14
 """Bytes of plain text in one record of TLS."""
 
 
-class Tls(asyncio.Transport, asyncio.Protocol):
+class Tls(asyncio.Transport, Buffered):
     """TLS between a transport, to which it is a protocol, and a protocol, to which it is a transport.
 
     ``peer``: the worker's name, at the coordinator; ``pin``: the fingerprint of its leaf. An end that isn't of this

@@ -103,8 +103,6 @@ class Reception:
     async def _live(self, conversation: str, talk: Talk) -> None:
         try:
             await talk.live()
-        except OSError as error:
-            talk.end("storage", f"no folder for a conversation in {self._place.directory}: {error}")
         finally:
             del self._talks[conversation]
 

@@ -1,230 +1,202 @@
 """What does coordinating many workers cost, beside a bare program that connects and speaks as often?
 
-The workers play: they stand in helper processes, at most 4,000 in each, and finish every action at once. The floors are
-bare programs on asyncio's streams, over the same transport, with as many connections and messages of the same size.
+The workers play: they stand in helper processes, at most 4,000 in each. The floors are bare programs on asyncio's
+streams, over the same transport, with as many connections and messages of the same size.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import multiprocessing
 import os
-import ssl
-import struct
+import resource
+import signal
+import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from figures import Better, Figure, main, median, ratio
+from standing import LEAF, Standing, answerers, echo, floor, standing, workers
 
-from pytest_netbench.protocols import SERVER, NetbenchServer
-from russula import Coordinator, Credentials, Target, issue, serve
-from russula.by_hand import playing
+from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
+from russula import Coordinator, Credentials, Protocol, Target, issue
 from russula.credentials import COORDINATOR
-from russula.tls import context
 
-HELPER = 4000
-LEAF = "worker"
-TO_WORKER, FROM_WORKER = 9, 10
-"""Messages of one whole conversation, hello and fetching included."""
-MESSAGE = b"x" * 60
-DEADLINE = 120.0
+DEADLINE = 240.0
 TOTALS = {10: 0.1, 100: 0.3, 1000: 2.0, 10_000: 25.0}
 """Seconds that a whole conversation may take."""
 MEMORY = {False: 24_576, True: 81_920}
 """Bytes of the coordinator's process for each worker, plain and with TLS."""
+BESIDE_STALLED, PAIRS_STALLED = 50, 200
+"""Workers beside a stalled one, and pairs with and without one."""
+RUN_S = 0.3
+"""Seconds of the run in which silence is counted."""
 
-WHY = "each announcement is JSON that is checked, looked up in two tables, and answered, in Python, at both ends"
-
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
-
-
-# --- helpers: who answers ----------------------------------------------------------------------
-
-
-def address(folder: str, number: int, *, tls: bool) -> str:
-    """Where a worker listens."""
-    return "tcp://127.0.0.1:0" if tls else f"unix:{folder}/{number}"
+WHY = "each announcement is checked, looked up in two tables, and answered, in Python, at both ends"
 
 
-async def workers(share: range, folder: str, credentials: Credentials | None) -> list[str]:
-    """Workers of russula."""
-    loop, found = asyncio.get_running_loop(), []
-    for number in share:
-        ready: asyncio.Future[str] = loop.create_future()
-        where = address(folder, number, tls=credentials is not None)
-        services = {SERVER: playing(SERVER, 0)}
-        task = serve(where, services, directory=Path(folder), credentials=credentials, ready=ready.set_result)
-        _KEPT.append(asyncio.create_task(task))
-        found.append(await ready)
-    return found
+def coordinated(
+    protocol: Protocol, at: list[str], folder: str, mine: Credentials | None, *, run: str = "at once"
+) -> Any:
+    """A coordinator of the workers at these addresses; ``run`` tells them how to play."""
+    targets = [Target(f"w{n}", one, Path(folder) / "out", certificate=LEAF) for n, one in enumerate(at)]
+    return Coordinator.connect(protocol, targets, run=run, deadline=DEADLINE, credentials=mine, patience=DEADLINE)
 
 
-async def answerers(share: range, folder: str, credentials: Credentials | None) -> list[str]:
-    """Bare servers that answer a message with a message, until the other side ends."""
-
-    async def answer(reader: Reader, writer: Writer) -> None:
-        try:
-            while True:
-                size = struct.unpack(">I", await reader.readexactly(4))[0]
-                await reader.readexactly(size)
-                writer.write(struct.pack(">I", len(MESSAGE)) + MESSAGE)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, OSError):
-            writer.close()
-
-    found = []
-    for number in share:
-        if credentials is None:
-            _KEPT.append(await asyncio.start_unix_server(answer, f"{folder}/floor{number}"))
-            found.append(f"unix:{folder}/floor{number}")
-        else:
-            server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context(credentials))
-            _KEPT.append(server)
-            found.append(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    return found
-
-
-_KEPT: list[object] = []
-Answering = Callable[[range, str, Credentials | None], Awaitable[list[str]]]
-
-
-def _helper(told: Connection, answering: Answering, share: range, folder: str, credentials: Credentials | None) -> None:
-    async def stand() -> None:
-        told.send(await answering(share, folder, credentials))
-        await asyncio.get_running_loop().run_in_executor(None, _until_closed, told)
-
-    try:
-        asyncio.run(asyncio.wait_for(stand(), 3600))
-    finally:
-        os._exit(0)
-
-
-def _until_closed(told: Connection) -> None:
-    try:
-        told.recv()
-    except EOFError:
-        return
-
-
-@contextmanager
-def standing(count: int, answering: Answering, folder: str, credentials: Credentials | None) -> Iterable[list[str]]:
-    """So many that answer, in helper processes; their addresses."""
-    fork = multiprocessing.get_context("fork")
-    found, helpers = [], []
-    for first in range(0, count, HELPER):
-        here, there = fork.Pipe()
-        share = range(first, min(first + HELPER, count))
-        process = fork.Process(target=_helper, args=(there, answering, share, folder, credentials), daemon=True)
-        process.start()
-        there.close()
-        helpers.append((here, process))
-        found += here.recv()
-    try:
-        yield found
-    finally:
-        for here, process in helpers:
-            process.terminate()
-            process.join()
-            here.close()
-
-
-# --- what is measured ----------------------------------------------------------------------------
-
-
-async def conversation(addresses: list[str], folder: str, mine: Credentials | None) -> dict[str, float]:
-    """One whole conversation: seconds to READY, of one transition, and in all; bytes held for each worker."""
-    targets = [Target(f"w{n}", one, Path(folder) / "out", certificate=LEAF) for n, one in enumerate(addresses)]
-    before, began = _resident(), time.perf_counter()
-    async with Coordinator[NetbenchServer].connect(
-        SERVER, targets, run="r", deadline=DEADLINE, credentials=mine
-    ) as group:
-        await group.run_till(NetbenchServer.READY, deadline=DEADLINE)
-        ready, held = time.perf_counter(), _resident() - before
-        await group.run_till(NetbenchServer.RUNNING, deadline=DEADLINE)
-        running = time.perf_counter()
-        await group.run_till(NetbenchServer.DONE, deadline=DEADLINE)
-    total = time.perf_counter() - began
-    memory = held / len(addresses)
-    return {"ready": ready - began, "transition": running - ready, "total": total, "memory": memory}
-
-
-async def floor(addresses: list[str], mine: Credentials | None) -> dict[str, float]:
-    """The same by a bare program: all connect, then each message is sent to all and answered by all."""
-    tls = context(mine) if mine else None
+async def conversation(at: list[str], folder: str, mine: Credentials | None) -> dict[str, float]:
+    """Seconds of a whole conversation, and until READY."""
     began = time.perf_counter()
-    streams = await asyncio.gather(*(_dialled(one, tls) for one in addresses))
-    connected = time.perf_counter()
-    await asyncio.gather(*(_echo(*one) for one in streams))
-    echoed = time.perf_counter()
-    for _ in range(max(TO_WORKER, FROM_WORKER) - 1):
-        await asyncio.gather(*(_echo(*one) for one in streams))
-    for _, writer in streams:
-        writer.close()
-    total = time.perf_counter() - began
-    return {"ready": connected - began, "transition": echoed - connected, "total": total}
+    async with coordinated(SERVER, at, folder, mine) as group:
+        await group.run_till(NetbenchServer.READY)
+        ready = time.perf_counter()
+        await group.run_till(NetbenchServer.DONE)
+    return {"ready": ready - began, "total": time.perf_counter() - began}
 
 
-async def _dialled(where: str, tls: ssl.SSLContext | None) -> tuple[Reader, Writer]:
-    if tls is None:
-        return await asyncio.open_unix_connection(where.removeprefix("unix:"))
-    return await asyncio.open_connection("127.0.0.1", int(where.rpartition(":")[2]), ssl=tls, server_hostname=LEAF)
+async def transition(at: list[str], folder: str, mine: Credentials | None) -> float:
+    """Seconds from a command until all workers entered the next state."""
+    async with coordinated(SERVER, at, folder, mine, run="slow start") as group:
+        await group.run_till(NetbenchServer.READY)
+        began = time.perf_counter()
+        await group.run_till(NetbenchServer.STARTING)
+        return time.perf_counter() - began
 
 
-async def _echo(reader: Reader, writer: Writer) -> None:
-    writer.write(struct.pack(">I", len(MESSAGE)) + MESSAGE)
-    await reader.readexactly(4 + len(MESSAGE))
+async def silence(at: list[str], folder: str, mine: Credentials | None) -> int:
+    """Bytes on all control connections between the acceptance of the start and the end."""
+    async with coordinated(CLIENT, at, folder, mine, run=f"run {RUN_S}") as group:
+        await group.run_till(NetbenchClient.DONE)
+        found: int = group.silent_bytes
+        return found
+
+
+async def held(at: list[str], folder: str, mine: Credentials | None) -> float:
+    """Bytes of this process for each worker at READY, once what all share is there."""
+    async with coordinated(SERVER, at[:1], folder, mine) as group:
+        await group.run_till(NetbenchServer.READY)
+    before = _resident()
+    async with coordinated(SERVER, at, folder, mine) as group:
+        await group.run_till(NetbenchServer.READY)
+        return (_resident() - before) / len(at)
+
+
+async def others(at: list[str], folder: str, stalled: int | None) -> float:
+    """Seconds until all workers but the last are RUNNING; the last one's process stands still, if it is given."""
+    async with coordinated(SERVER, at, folder, None) as group:
+        await group.run_till(NetbenchServer.READY)
+        if stalled is not None:
+            os.kill(stalled, signal.SIGSTOP)
+        try:
+            running, began = 0, time.perf_counter()
+            task = asyncio.create_task(group.run_till(NetbenchServer.RUNNING))
+            async for change in group.events():
+                running += change.state is NetbenchServer.RUNNING and change.worker != f"w{len(at) - 1}"
+                if running == len(at) - 1:
+                    break
+            took = time.perf_counter() - began
+        finally:
+            if stalled is not None:
+                os.kill(stalled, signal.SIGCONT)
+        await task
+        return took
 
 
 def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def pairs(count: int, repeats: int, *, tls: bool) -> list[tuple[dict[str, float], dict[str, float]]]:
-    """Conversations and floors, one beside the other, after one of each that isn't counted."""
+def apart(of: Callable[[], Coroutine[Any, Any, float]]) -> float:
+    """The result of a coroutine in a process of its own, whose memory nothing else has touched."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+
+    def child() -> None:
+        there.send(asyncio.run(of()))
+        os._exit(0)
+
+    process = fork.Process(target=child)
+    process.start()
+    found: float = here.recv()
+    process.join()
+    return found
+
+
+# --- figures -----------------------------------------------------------------------------------------
+
+
+def measure(quick: bool, count: int = 100, tls: bool = False) -> list[Figure]:
+    """All figures for so many workers."""
+    repeats = min(30, max(2 if quick else 6, (600 if quick else 6000) // max(count, 20)))
     credentials = issue("bench", [LEAF], timedelta(hours=2)) if tls else {}
     theirs, mine = credentials.get(LEAF), credentials.get(COORDINATOR)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nbc-"))
         ours = stack.enter_context(standing(count, workers, folder, theirs))
         bare = stack.enter_context(standing(count, answerers, folder, theirs))
-        found = []
-        for _ in range(repeats + 1):
-            talk = asyncio.run(conversation(ours, folder, mine))
-            found.append((talk, asyncio.run(floor(bare, mine))))
-        return found[1:] if repeats > 1 else found
+        memory = apart(partial(held, ours.addresses, folder, mine))
+        found = _pairs(ours, bare, folder, mine, repeats)
+        figures = [
+            ratio("total_over_floor", found["total"], found["floor"], reach=1.5, better=Better.LOWER, why=WHY),
+            median("total_s", found["total"], "s", reach=TOTALS.get(count), better=Better.LOWER),
+            ratio("transition_over_echo", found["transition"], found["echo"], reach=1.0, better=Better.LOWER, why=WHY),
+            Figure("memory_per_worker_bytes", memory, "B", 1, MEMORY[tls], Better.LOWER),
+        ]
+        if tls:
+            figures.append(
+                ratio("ready_over_handshakes", found["ready"], found["dial"], reach=1.3, better=Better.LOWER, why=WHY)
+            )
+            some = ours.addresses[:1000]
+            silent = [asyncio.run(silence(some, folder, mine)) for _ in range(2 if quick else 5)]
+            figures.append(Figure("silent_bytes", max(silent), "B", len(silent), 0, Better.LOWER))
+        else:
+            figures.append(stalled_effect(ours, stack, folder, 60 if quick else PAIRS_STALLED))
+        return figures
 
 
-def measure(quick: bool, workers: int = 100, tls: bool = False) -> list[Figure]:
-    """All figures for so many workers."""
-    repeats = max(2, (600 if quick else 6000) // max(workers, 20))
-    found = pairs(workers, min(repeats, 30), tls=tls)
-    ours = {name: [one[name] for one, _ in found] for name in found[0][0]}
-    bare = {name: [one[name] for _, one in found] for name in found[0][1]}
-    figures = [
-        ratio("total_over_floor", ours["total"], bare["total"], reach=1.5, better=Better.LOWER, why=WHY),
-        median("total_s", ours["total"], "s", reach=TOTALS.get(workers), better=Better.LOWER),
-        ratio("transition_over_echo", ours["transition"], bare["transition"], reach=1.0, better=Better.LOWER, why=WHY),
-        Figure("memory_per_worker_bytes", max(ours["memory"]), "B", len(found), MEMORY[tls], Better.LOWER),
-    ]
-    if tls:
-        figures.append(
-            ratio("ready_over_handshakes", ours["ready"], bare["ready"], reach=1.3, better=Better.LOWER, why=WHY)
-        )
-    return figures
+def _pairs(
+    ours: Standing, bare: Standing, folder: str, mine: Credentials | None, repeats: int
+) -> dict[str, list[float]]:
+    """Conversations and floors, one beside the other, after one of each that isn't counted."""
+    found: dict[str, list[float]] = {name: [] for name in ("ready", "total", "dial", "floor", "transition", "echo")}
+    for number in range(repeats + 1):
+        talk = asyncio.run(conversation(ours.addresses, folder, mine))
+        bottom = asyncio.run(floor(bare.addresses, mine))
+        step = asyncio.run(transition(ours.addresses, folder, mine))
+        echoed = asyncio.run(echo(bare.addresses, mine))
+        if number:
+            for name, value in {**talk, **bottom, "transition": step, "echo": echoed}.items():
+                found[name].append(value)
+    return found
+
+
+def stalled_effect(ours: Standing, stack: ExitStack, folder: str, pairs: int) -> Figure:
+    """By how much one worker that stands still slows the others down."""
+    alone = stack.enter_context(standing(1, workers, folder + "/", None, first=1_000_000))
+    at = [*ours.addresses[:BESIDE_STALLED], *alone.addresses]
+    still, moving = [], []
+    for number in range(pairs + 1):
+        order = (alone.pids[0], None) if number % 2 else (None, alone.pids[0])
+        for stalled in order:
+            took = asyncio.run(others(at, folder, stalled))
+            if number:
+                (moving if stalled is None else still).append(took)
+    found = ratio("stalled_effect", still, moving, reach=None, better=Better.LOWER)
+    low, high = found.ci or (found.value, found.value)
+    return Figure("stalled_effect", low - 1, "1", pairs, 0.05, Better.LOWER, ci=(low - 1, high - 1))
 
 
 if __name__ == "__main__":
-    import argparse
-    import sys
-
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(16_000, hard), hard))
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--workers", type=int, default=100)
     parser.add_argument("--tls", action="store_true")
     given, sys.argv[1:] = parser.parse_known_args()
-    main("coordination", partial(measure, workers=given.workers, tls=given.tls))
+    main("coordination", partial(measure, count=given.workers, tls=given.tls))

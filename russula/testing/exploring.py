@@ -71,7 +71,7 @@ class _Side:
 
     machine: Machine[Enum]
     dialogue: Dialogue = field(default_factory=Dialogue)
-    coming: deque[Frame] = field(default_factory=deque)
+    coming: deque[tuple[int | None, Enum]] = field(default_factory=deque)
     crashed: bool = False
 
     def say(self, entered: list[Enum]) -> None:
@@ -95,7 +95,7 @@ class _World:
         if self.connected:
             for me, other in (self.sides, self.sides[::-1]):
                 while (data := me.dialogue.next()) is not None:
-                    other.coming.extend(Decoder().feed(data))
+                    other.coming.extend((frame.seq, _state(other, frame)) for frame in Decoder().feed(data))
         return self
 
     def after(self) -> _World:
@@ -158,7 +158,7 @@ def _joint(world: _World) -> Joint:
 def _coming(me: _Side, other: _Side, world: _World) -> tuple[Enum, ...]:
     """What is under way to me; without a connection, what the other side said and I haven't heard."""
     if world.connected:
-        return tuple(_state(me, frame) for frame in me.coming)
+        return tuple(state for _, state in me.coming)
     return tuple(other.machine.history[me.dialogue.heard : other.dialogue.count])
 
 
@@ -221,9 +221,9 @@ def _hears(world: _World, me: int, mishaps: Mishap) -> Iterator[_World]:
 
 
 def _taken(side: _Side) -> Enum:
-    frame = side.coming.popleft()
-    side.dialogue.take(frame.seq)
-    return _state(side, frame)
+    seq, state = side.coming.popleft()
+    side.dialogue.take(seq)
+    return state
 
 
 def _may_fail(machine: Machine[Enum]) -> bool:

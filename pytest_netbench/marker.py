@@ -128,14 +128,15 @@ def _kinds(value: object) -> Mapping[Role, Hosts]:
 
 
 def _gates(value: object) -> Mapping[str, Gate]:
-    from pytest_netbench.gate import Gate
+    from pytest_netbench.gate.limits import Gate, limits
     from pytest_netbench.result.catalogue import gateable
 
     if not isinstance(value, Mapping) or not all(isinstance(one, Gate) for one in value.values()):
         raise ValueError(f"expected a mapping of metric names to Gate(...), found {value!r}")
-    for name in value:
+    for name, gate in value.items():
         if (complaint := gateable(str(name))) is not None:
             raise ValueError(complaint)
+        limits(str(name), gate)
     return MappingProxyType(dict(value))
 
 
@@ -180,6 +181,6 @@ def spec_of(marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> Spec:
     for name, value in merged.items():
         try:
             checked[name] = None if value is None else _CHECKS[name](value)
-        except ValueError as error:
+        except (ValueError, UsageError) as error:
             raise UsageError(f"@pytest.mark.netbench({name}=...): {error}") from error
     return Spec(**{name: value for name, value in checked.items() if value is not None})

@@ -1,14 +1,15 @@
 """Is it a regression? The screen at the declared looks, and the confirmation of what it suspects; pure rules.
 
 A suspect is confirmed with fresh pairs at ``alpha`` over the number of gated entries of the whole session. So a session
-of unchanged code fails with probability ``alpha`` at most, whatever the screen does (Bonferroni over the entries).
+of unchanged code fails with probability ``alpha`` at most, whatever the screen does (Bonferroni over the entries). The
+confirmation has looks of its own: how noisy eight pairs are says too little of how many more it takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
 
 from pytest_netbench.gate.estimate import Estimate, estimate
 from pytest_netbench.gate.limits import Limits
@@ -17,8 +18,10 @@ LOOKS = (8, 12, 16, 20, 30, 40, 60)
 """After how many pairs it is looked; never otherwise."""
 
 MOST = LOOKS[-1]
-LEAST_CONFIRMING = 20
-"""Pairs of a confirmation: at least these, at most ``MOST``."""
+CONFIRMING: Mapping[int, int] = MappingProxyType({20: 1, 40: 1, 60: 2})
+"""After how many fresh pairs a suspicion is looked into, and with which weight of the error rate."""
+
+LEAST_CONFIRMING = min(CONFIRMING)
 
 SUSPECT_EARLY, SUSPECT_LAST = 0.01, 0.05
 PASS_BETA, POOLED_BETA = 0.005, 0.01
@@ -39,15 +42,8 @@ class Confirmation(Enum):
 
     FAIL = "fail"
     PASS = "pass"  # noqa: S105 - a verdict
+    NEXT = "next look"
     OPEN = "suspected, not confirmed"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The confirmation that a suspect needs: ``required`` pairs; ``pairs`` is None if that is more than may be run."""
-
-    required: int
-    pairs: int | None
 
 
 def seen(ratios: Sequence[float], limits: Limits) -> Estimate:
@@ -66,21 +62,29 @@ def screen(found: Estimate, limits: Limits, *, last: bool) -> Screen:
     return Screen.SPENT if last else Screen.NEXT
 
 
-def call(found: Estimate, limits: Limits, entries: int) -> Call:
-    """How many fresh pairs confirm a suspect among so many gated entries: an even number, since blocks have two."""
-    needed = required(found, limits, entries)
-    pairs = max(LEAST_CONFIRMING, needed + needed % 2)
-    return Call(needed, pairs if pairs <= MOST else None)
+def confirmation(most: int = MOST) -> tuple[tuple[int, float], ...]:
+    """The looks of a confirmation that may take so many pairs: after how many, and at which share of the error rate.
+
+    The shares add up to one, so that all looks together fail unchanged code as rarely as one would.
+    """
+    looks = [(look, weight) for look, weight in CONFIRMING.items() if look <= most]
+    whole = sum(weight for _, weight in looks)
+    return tuple((look, weight / whole) for look, weight in looks)
 
 
-def confirm(fresh: Sequence[float], screened: Sequence[float], limits: Limits, entries: int) -> Confirmation:
-    """What fresh pairs say; those of the screen count only towards a pass, never towards a failure."""
-    if len(fresh) < LEAST_CONFIRMING:
-        return Confirmation.OPEN
-    if seen(fresh, limits).p(limits.tau) <= limits.alpha / entries:
-        return Confirmation.FAIL
-    pooled = seen([*screened, *fresh], limits)
-    return Confirmation.PASS if pooled.upper(POOLED_BETA) < limits.delta else Confirmation.OPEN
+def confirm(
+    fresh: Sequence[float], screened: Sequence[float], limits: Limits, alpha: float, *, last: bool
+) -> Confirmation:
+    """What a look at fresh pairs says, at this share of the error rate.
+
+    Those of the screen count only towards a pass, never towards a failure.
+    """
+    if len(fresh) >= LEAST_CONFIRMING and not limits.blind:
+        if seen(fresh, limits).p(limits.tau) <= alpha:
+            return Confirmation.FAIL
+        if seen([*screened, *fresh], limits).upper(POOLED_BETA) < limits.delta:
+            return Confirmation.PASS
+    return Confirmation.OPEN if last else Confirmation.NEXT
 
 
 def improved(found: Estimate, limits: Limits) -> bool:
@@ -88,9 +92,9 @@ def improved(found: Estimate, limits: Limits) -> bool:
     return found.upper(PASS_BETA) < -limits.tau
 
 
-def required(found: Estimate, limits: Limits, entries: int) -> int:
-    """How many pairs would find a regression of the size that must be detected."""
-    return MOST * MOST if limits.blind else found.required(limits.tau, limits.delta, limits.alpha / entries)
+def required(found: Estimate, limits: Limits, entries: int) -> int | None:
+    """How many pairs would find a regression of the size that must be detected; None if none do."""
+    return None if limits.blind else found.required(limits.tau, limits.delta, limits.alpha / entries)
 
 
 def detectable(found: Estimate, limits: Limits, entries: int) -> float:

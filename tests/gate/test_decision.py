@@ -16,12 +16,13 @@ from pytest_netbench.gate.decision import (
     MOST,
     Confirmation,
     Screen,
-    call,
     confirm,
+    confirmation,
     discoveries,
     improved,
     last_look,
     next_look,
+    required,
     screen,
     seen,
 )
@@ -47,19 +48,27 @@ def test_a_clear_regression_is_suspect_at_the_first_look_and_confirmed() -> None
     """10 % is seen at once; twenty fresh pairs confirm it, for one entry as for a hundred."""
     found = seen(ratios(8, 0.10), LIMITS)
     assert screen(found, LIMITS, last=False) is Screen.SUSPECT
-    assert call(found, LIMITS, 1).pairs == 20
-    for entries in (1, 100):
-        assert confirm(ratios(20, 0.10, seed=2), ratios(8, 0.10), LIMITS, entries) is Confirmation.FAIL
+    for alpha in (0.01, 0.0001):
+        assert confirm(ratios(20, 0.10, seed=2), ratios(8, 0.10), LIMITS, alpha, last=False) is Confirmation.FAIL
 
 
 def test_a_suspect_that_fresh_pairs_clear_passes() -> None:
     """Fresh pairs without an effect, and a pool that excludes 5 %, make a pass of it."""
-    assert confirm(ratios(20, seed=3), ratios(8, 0.02), LIMITS, 1) is Confirmation.PASS
+    assert confirm(ratios(20, seed=3), ratios(8, 0.02), LIMITS, 0.01, last=False) is Confirmation.PASS
 
 
 def test_a_suspect_that_stays_open() -> None:
-    """Noisy fresh pairs neither confirm nor clear."""
-    assert confirm(ratios(20, 0.03, 0.2), ratios(8, 0.05), LIMITS, 1) is Confirmation.OPEN
+    """Noisy fresh pairs neither confirm nor clear: more are due, or it stays open."""
+    assert confirm(ratios(20, 0.03, 0.2), ratios(8, 0.05), LIMITS, 0.01, last=False) is Confirmation.NEXT
+    assert confirm(ratios(60, 0.03, 0.4), ratios(8, 0.05), LIMITS, 0.01, last=True) is Confirmation.OPEN
+
+
+@pytest.mark.parametrize("most", [20, 30, 40, 60])
+def test_a_confirmation_spends_its_error_rate_once(most: int) -> None:
+    """The shares of its looks add up to one, however many pairs it may take."""
+    looks = confirmation(most)
+    assert sum(part for _, part in looks) == pytest.approx(1)
+    assert looks[-1][0] <= most
 
 
 @given(RATIOS, st.booleans())
@@ -76,18 +85,19 @@ def test_a_worse_candidate_never_gets_the_milder_answer(values: list[float], wor
     assert not (mild is Screen.SUSPECT and harsh is Screen.PASS)
 
 
-@given(RATIOS, st.integers(1, 1000))
-def test_more_entries_make_a_failure_harder(values: list[float], entries: int) -> None:
-    """What fails among many entries fails alone."""
-    if confirm(values, [], LIMITS, entries) is Confirmation.FAIL:
-        assert confirm(values, [], LIMITS, 1) is Confirmation.FAIL
+@given(RATIOS, st.floats(1e-6, 0.01))
+def test_a_smaller_share_makes_a_failure_harder(values: list[float], alpha: float) -> None:
+    """What fails among many entries fails alone; fewer than twenty fresh pairs never fail."""
+    if confirm(values, [], LIMITS, alpha, last=True) is Confirmation.FAIL:
+        assert len(values) >= 20
+        assert confirm(values, [], LIMITS, 0.01, last=True) is Confirmation.FAIL
 
 
 def test_without_variance() -> None:
     """Equal pairs pass, equal pairs 2 % worse fail, for any number of entries."""
     assert screen(seen([0.0] * 8, LIMITS), LIMITS, last=False) is Screen.PASS
     assert screen(seen([0.02] * 8, LIMITS), LIMITS, last=False) is Screen.SUSPECT
-    assert confirm([0.02] * 20, [0.02] * 8, LIMITS, 500) is Confirmation.FAIL
+    assert confirm([0.02] * 20, [0.02] * 8, LIMITS, 0.01 / 500, last=False) is Confirmation.FAIL
 
 
 def test_better_by_more_than_the_tolerance_is_an_improvement() -> None:
@@ -96,18 +106,21 @@ def test_better_by_more_than_the_tolerance_is_an_improvement() -> None:
     assert not improved(seen(ratios(8), LIMITS), LIMITS)
 
 
-def test_more_pairs_than_may_be_run_confirm_nothing() -> None:
-    """A noisy suspect needs more than 60: the call says how many."""
-    needed = call(seen(ratios(8, 0.5, 0.3), LIMITS), LIMITS, 1)
-    assert needed.pairs is None
-    assert needed.required > MOST
+def test_a_noisy_metric_says_how_many_pairs_it_would_take() -> None:
+    """More than may be run, and more for a share of the error rate."""
+    found = seen(ratios(8, 0.5, 0.3), LIMITS)
+    alone, among = required(found, LIMITS, 1), required(found, LIMITS, 20)
+    assert alone is not None
+    assert among is not None
+    assert among > alone > MOST
 
 
 def test_a_rebuild_that_does_what_is_sought_blinds_the_gate() -> None:
     """Where two builds of one commit differ by what must be detected, nothing is decided."""
     blind = Limits(Better.LOWER, 0.01, 0.05, rebuild=0.06)
     assert screen(seen(ratios(60), blind), blind, last=True) is Screen.SPENT
-    assert call(seen(ratios(60), blind), blind, 1).pairs is None
+    assert required(seen(ratios(60), blind), blind, 1) is None
+    assert confirm(ratios(60, 0.5), [], blind, 0.01, last=True) is Confirmation.OPEN
 
 
 def test_what_differs_between_sessions_widens_the_error() -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         DriverMissing,
         HostError,
         NetbenchError,
+        NetbenchWarning,
         RunError,
         ScenarioError,
         TooFewSamples,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from pytest_netbench.gate import Gate
+    from pytest_netbench.gate.arms import Arm, arms
     from pytest_netbench.hosts.model import Hosts, Link
     from pytest_netbench.protocols import NetbenchClient, NetbenchServer
     from pytest_netbench.result.result import Result
@@ -54,6 +56,7 @@ _HOMES = {
         "DriverMissing",
         "HostError",
         "NetbenchError",
+        "NetbenchWarning",
         "RunError",
         "ScenarioError",
         "TooFewSamples",
@@ -62,6 +65,7 @@ _HOMES = {
         "UsageError",
     ),
     "gate": ("Gate",),
+    "gate.arms": ("Arm", "arms"),
     "hosts.model": ("Hosts", "Link"),
     "protocols": ("NetbenchClient", "NetbenchServer"),
     "result.result": ("Result",),
@@ -76,6 +80,7 @@ __all__ = [
     "GB",
     "KB",
     "MB",
+    "Arm",
     "DriverMissing",
     "Gate",
     "Gbit_per_s",
@@ -91,6 +96,7 @@ __all__ = [
     "NetbenchClient",
     "NetbenchError",
     "NetbenchServer",
+    "NetbenchWarning",
     "Result",
     "RunError",
     "Scenario",
@@ -99,6 +105,7 @@ __all__ = [
     "UnknownMetric",
     "Unsupported",
     "UsageError",
+    "arms",
     "build",
     "connect",
     "download",

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_netbench.errors import UsageError, nearest
+from pytest_netbench.gate.arms import Arms
 from pytest_netbench.hosts.model import Hosts, Link, Need
 from pytest_netbench.options import seconds
 from pytest_netbench.roles import Role
@@ -24,7 +25,8 @@ class Spec:
     """The arguments of the marker, checked; None where it is silent.
 
     ``provider``, ``hosts``, ``link``, ``mtu``, ``server_driver`` and ``client_driver`` are requirements, which options
-    can't change; ``drivers``, ``rounds``, ``warmup``, ``timeout`` and ``budget`` are defaults, which options replace.
+    can't change; ``drivers``, ``rounds``, ``warmup``, ``timeout``, ``budget`` and ``ab`` are defaults, which options
+    replace.
     """
 
     scenario: Scenario | None = None
@@ -43,6 +45,7 @@ class Spec:
     timeout: float | None = None
     budget: float | None = None
     seed: int | None = None
+    ab: Arms | None = None
     gate: Mapping[str, Gate] = field(default_factory=lambda: _NOTHING)
 
     def need(self) -> Need:
@@ -157,6 +160,7 @@ _CHECKS: Mapping[str, Callable[[object], Any]] = {
     "timeout": seconds,
     "budget": seconds,
     "seed": _at_least(0),
+    "ab": _is(Arms, "arms(ref=..., cand=...)"),
     "gate": _gates,
 }
 assert set(_CHECKS) == {one.name for one in fields(Spec)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
 
+from pytest_netbench import matching
 from pytest_netbench.bench import Netbench, Plan
 from pytest_netbench.errors import DriverMissing, Unsupported
 from pytest_netbench.hosts.ledger import Ledger
@@ -45,7 +46,15 @@ def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
     """
     wanted.need()
     session.provider_class(wanted.provider)
-    pairs = wanted.pairs(session.settings.drivers.over(wanted.drivers))
+    drivers = session.settings.drivers.over(wanted.drivers)
+    chosen = session.settings.ab or wanted.ab
+    if chosen is not None:
+        named = [name for name in (chosen.ref.driver, chosen.cand.driver) if name is not None]
+        for name in named:
+            session.driver(name)
+        if len(named) == len((chosen.ref, chosen.cand)):  # then the test's own don't matter
+            drivers = (named[0],)
+    pairs = wanted.pairs(drivers)
     for pair in pairs:
         for name in pair:
             session.driver(name).check_options(wanted.options)
@@ -66,7 +75,7 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
     server, client = (session.driver(name) for name in pair)
     _skip_if_unable(wanted, server, client)
-    share = chosen.budget / session.tests if chosen.budget is not None else wanted.budget
+    share = session.budget.share(gated=matching.is_gated(session, wanted))
     return Plan(
         nodeid=item.nodeid,
         spec=wanted,
@@ -75,7 +84,9 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         rounds=chosen.rounds.over(wanted.rounds),
         warmup=chosen.warmup.over(wanted.warmup),
         timeout=chosen.timeout.over(wanted.timeout),
-        budget=share,
+        budget=wanted.budget if share is None else share,
+        contest=matching.contest_of(item),
+        mode=chosen.gate,
     )
 
 
@@ -143,6 +154,9 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         staging=session.staging,
         out=session.settings.out,
         turn=lambda: turn(clock),
+        contend=lambda arms, link: matching.contest(session, made, arms, link),
+        judged=session.judged,
+        spend=session.budget.spend,
     )
 
 

@@ -92,10 +92,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Count the benchmarks: the session's budget is shared out over them."""
-    ours = sum(map(is_ours, session.items))
+    """Count the benchmarks, over which budget and error rate are shared out, and make the arms that they need."""
+    ours = [item for item in session.items if is_ours(item)]
     if ours and not session.config.option.collectonly:
-        session_of(session.config).tests = ours
+        from pytest_netbench import matching
+
+        matching.prepare(session_of(session.config), ours)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -40,13 +40,16 @@ Clients = Coordinator[NetbenchClient]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is run, the same in every round. ``timeout``: seconds that a round may take from its start instant."""
+    """What is run, the same in every round of one arm.
+
+    ``options`` of each side; ``timeout``: seconds that a round may take from its start instant.
+    """
 
     scenario: Scenario
     analysis: Analysis
     server_driver: Driver
     client_driver: Driver
-    options: Mapping[str, Any]
+    options: Mapping[Role, Mapping[str, Any]]
     timeout: float
 
     def driver(self, role: Role) -> Driver:
@@ -58,7 +61,7 @@ def trial(
     scenario: Scenario,
     server_driver: Driver,
     client_driver: Driver,
-    options: Mapping[str, Any],
+    options: Mapping[Role, Mapping[str, Any]],
     timeout: float | None = None,
 ) -> Trial:
     """Get a scenario ready: certificates are made where a driver needs them, the longest time is found.
@@ -68,7 +71,7 @@ def trial(
     """
     analysis = analyse(scenario)
     for driver, role in ((server_driver, Role.SERVER), (client_driver, Role.CLIENT)):
-        driver.check(analysis, role, options)
+        driver.check(analysis, role, options[role])
     if server_driver.secure or client_driver.secure:
         scenario = certify(scenario)
     longest = timeout if timeout is not None else 2 * analysis.shortest_s + SLACK
@@ -77,7 +80,10 @@ def trial(
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where one round takes place: its hosts, and the folder that keeps what it leaves, a folder a host."""
+    """Where one round takes place: its hosts, and the folder that keeps what it leaves, a folder a host.
+
+    ``arm``: whose round it is, None without arms.
+    """
 
     trial: Trial
     fleet: Fleet
@@ -86,6 +92,7 @@ class Stage:
     folder: Path
     scenario_file: Path
     link: Link | None = None
+    arm: str | None = None
 
     @property
     def budgets(self) -> Budgets:
@@ -111,7 +118,7 @@ class Stage:
                 role=host.role,
                 index=host.index,
                 driver=self.trial.driver(host.role).name,
-                options=self.trial.options,
+                options=self.trial.options[host.role],
                 peers=peers(),
                 bind=host.data,
                 timeout_s=self.trial.timeout,
@@ -193,7 +200,7 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
     metrics, samples, whole = measure(stage.trial.scenario, reports)
     return Round(
         index=stage.index,
-        arm=None,
+        arm=stage.arm,
         started=started,
         duration_s=(max(ends) - begin) / 1e9,
         metrics=metrics,
@@ -235,7 +242,7 @@ def failed(stage: Stage, started: str, began: float, reason: str) -> Round:
     """The record of a round that could not be carried out: no numbers, and why."""
     return Round(
         index=stage.index,
-        arm=None,
+        arm=stage.arm,
         started=started,
         duration_s=time.monotonic() - began,
         metrics={},

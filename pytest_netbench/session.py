@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_netbench.budget import Budget
 from pytest_netbench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_netbench.hosts.ledger import Ledger
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.options import Settings
+    from pytest_netbench.result.result import Result
 
 
 T = TypeVar("T")
@@ -43,7 +45,8 @@ class Session:
     """One process's share of a run; under xdist, each worker has one, and the controller too.
 
     ``run`` names the whole run, ``name`` this process's part of it. ``read`` finds the settings, ``added_drivers`` and
-    ``added_providers`` what plugins offer: each is asked once, when it is first needed.
+    ``added_providers`` what plugins offer: each is asked once, when it is first needed. ``entries``: gated metrics of
+    all tests of the session. ``judged``: what gated tests came to, so that running one again doesn't ask anew.
     """
 
     read: Callable[[], Settings]
@@ -54,7 +57,8 @@ class Session:
     started: str = field(default_factory=utc_now)
     provider: Provider | None = None
     ledger: Ledger | None = None
-    tests: int = 1
+    entries: int = 1
+    judged: dict[str, Result] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -70,14 +74,19 @@ class Session:
         return self.read()
 
     @cached_property
-    def drivers(self) -> Mapping[str, Driver]:
-        """All rows: built in, the real ones, the configuration's, other plugins'.
+    def drivers(self) -> dict[str, Driver]:
+        """All rows: built in, the real ones, the configuration's, other plugins', and what arms need beside them.
 
         :raises UsageError: if a row is malformed; names its table and key.
         """
         from pytest_netbench.drivers import registry
 
-        return registry.table(self.settings.driver_rows, self.added_drivers())
+        return dict(registry.table(self.settings.driver_rows, self.added_drivers()))
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The time that all tests share."""
+        return Budget(self.settings.budget)
 
     @cached_property
     def providers(self) -> Mapping[str, type[Provider]]:

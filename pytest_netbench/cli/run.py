@@ -75,13 +75,14 @@ def run(args: argparse.Namespace) -> int:
 def _plan(session: Session, scenario: Scenario, args: argparse.Namespace, driver: str) -> Plan:
     from pytest_netbench.bench import Plan
     from pytest_netbench.marker import Spec
+    from pytest_netbench.roles import Role
     from pytest_netbench.run import trial
 
     chosen = session.settings
     server, client = (session.driver(name or driver) for name in (args.server_driver, args.client_driver))
     for row in (server, client):
         row.locate()
-    trial(scenario, server, client, {})
+    trial(scenario, server, client, {role: {} for role in Role})
     return Plan(
         nodeid=f"{args.file.name}[{driver}]",
         spec=Spec(scenario=scenario),

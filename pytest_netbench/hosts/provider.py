@@ -61,6 +61,9 @@ class Provider(ABC):
         :raises HostError: if a host can't be made within the deadline; names it and the tail of its log.
         """
 
+    async def renew(self, fleet: Fleet) -> None:  # noqa: B027 - a provider whose hosts keep nothing needn't do anything
+        """Put fresh workers in the place of those of these hosts, which stay at their addresses."""
+
     @abstractmethod
     async def salvage(self, host: Host, into: Path) -> None:
         """Copy what can be had of a host's logs into a folder, also from a dead host; a missing one is no error."""

@@ -49,7 +49,10 @@ def rounds(rng: np.random.Generator, sessions: int, length: int, noise: Noise) -
     for at in range(1, length):
         drift[:, at] += noise.memory * drift[:, at - 1]
         burst[:, at] = np.where(burst[:, at - 1], chance[:, at] >= leave, chance[:, at] < enter)
-    return drift + rng.normal(0, noise.jitter, drift.shape) + burst * np.log1p(rng.uniform(0.10, 0.30, drift.shape))
+    made: Numbers = (
+        drift + rng.normal(0, noise.jitter, drift.shape) + burst * np.log1p(rng.uniform(0.10, 0.30, drift.shape))
+    )
+    return made
 
 
 def pairs(rng: np.random.Generator, sessions: int, count: int, noise: Noise, effect: float) -> Numbers:

@@ -1,0 +1,143 @@
+"""What does each arm run? The arms of a test on its drivers' rows: programs, options and link of both sides."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_netbench.drivers.driver import Command, Driver, OptionKind, OptionSpec
+from pytest_netbench.errors import DriverMissing, UsageError, nearest
+from pytest_netbench.gate.arms import CAND, REF, Arm, Arms
+from pytest_netbench.roles import Role
+
+if TYPE_CHECKING:
+    from pytest_netbench.hosts.model import Link
+
+OUT = "$OUT"
+"""What stands in a row's commands for the folder that its build fills."""
+
+Rows = Callable[[str], Driver]
+Build = Callable[[Driver, str], Path]
+"""The folder with what a row's build command makes of a git ref."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One arm, ready to be run: the rows of both sides, their options, the link between them."""
+
+    name: str
+    label: str
+    drivers: Mapping[Role, Driver]
+    options: Mapping[Role, Mapping[str, Any]]
+    link: Link | None
+
+    def same_as(self, other: Contender) -> bool:
+        """Whether both run the same, so that any difference is noise."""
+        return (self.link, self.options) == (other.link, other.options) and all(
+            programs(self.drivers[role], role) == programs(other.drivers[role], role) for role in Role
+        )
+
+
+def contenders(
+    wanted: Arms, own: Mapping[Role, Driver], options: Mapping[str, Any], link: Link | None, rows: Rows, build: Build
+) -> tuple[Contender, Contender]:
+    """Reference and candidate of a test with these rows, options and link of its own.
+
+    :raises UsageError: for an unknown driver or option, or a path where a driver's programs aren't.
+    """
+    ref = _contender(REF, wanted.ref, own, options, link, rows, build)
+    cand = _contender(CAND, wanted.cand, own, options, link, rows, build)
+    if wanted.role is not None:
+        other = Role.CLIENT if wanted.role is Role.SERVER else Role.SERVER
+        cand = replace(
+            cand,
+            drivers={wanted.role: cand.drivers[wanted.role], other: ref.drivers[other]},
+            options={wanted.role: cand.options[wanted.role], other: ref.options[other]},
+        )
+    return ref, cand
+
+
+def _contender(
+    name: str,
+    one: Arm,
+    own: Mapping[Role, Driver],
+    options: Mapping[str, Any],
+    link: Link | None,
+    rows: Rows,
+    build: Build,
+) -> Contender:
+    drivers: dict[Role, Driver] = {}
+    chosen: dict[Role, Mapping[str, Any]] = {}
+    for role in Role:
+        row = own[role] if one.driver is None else rows(one.driver)
+        texts = {key: typed(row, key, value) for key, value in one.texts.items()}
+        chosen[role] = row.check_options({**options, **one.options, **texts})
+        if one.path is not None:
+            row = placed(row, one.path)
+        elif one.build is not None:
+            row = placed(row, build(row, one.build))
+        drivers[role] = row
+    return Contender(name, str(one), drivers, chosen, link if one.link is None else one.link)
+
+
+def typed(row: Driver, name: str, text: str) -> object:
+    """The value of an option from its text.
+
+    :raises UsageError: if the driver has no such option, or the text isn't of its kind.
+    """
+    spec = row.options.get(name)
+    if spec is None:
+        raise UsageError(f"driver {row.name} has no option {name!r}: {nearest(name, row.options)}")
+    value = _value(spec, text)
+    if value is None:
+        raise UsageError(f"driver {row.name}, option {name!r}: expected {spec.kind.value}, got {text!r}")
+    return value
+
+
+def _value(spec: OptionSpec, text: str) -> bool | int | str | None:
+    match spec.kind:
+        case OptionKind.BOOLEAN:
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text.lower())
+        case OptionKind.INTEGER:
+            return int(text) if text.lstrip("-").isdecimal() else None
+        case OptionKind.TEXT:
+            return text
+
+
+def placed(row: Driver, folder: Path) -> Driver:
+    """The row with its programs in a folder, under a name of its own.
+
+    :raises UsageError: if its programs can't be there, since it is built in or says where they are.
+    :raises DriverMissing: if they aren't there.
+    """
+    commands = {role: _placed(command, folder) for role, command in row.commands.items()}
+    for role, command in commands.items():
+        program = command.argv[0]
+        if program.startswith("{") or (os.sep in program and not program.startswith(str(folder))):
+            raise UsageError(f"driver {row.name}: its {role.value} is {program}, wherever the arm says that it is")
+        if not (folder / program).is_file():
+            raise DriverMissing(f"driver {row.name}: no {role.value} {Path(program).name} in {folder}")
+    mark = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+    return replace(row, name=f"{row.name}@{mark}", commands=commands, paths=(str(folder), *row.paths))
+
+
+def _placed(command: Command, folder: Path) -> Command:
+    argv = tuple(word.replace(OUT, str(folder)) for word in command.argv)
+    return Command(argv, {name: text.replace(OUT, str(folder)) for name, text in command.env.items()})
+
+
+def programs(row: Driver, role: Role) -> tuple[str, ...]:
+    """What tells whether two rows run the same: the command, and the program's content."""
+    if role not in row.commands:
+        return ()
+    argv = row.commands[role].argv
+    try:
+        place = row.executable(role)
+        found = hashlib.sha256(place.read_bytes()).hexdigest()
+    except (DriverMissing, OSError):
+        found = argv[0]
+    return (found, *argv[1:])

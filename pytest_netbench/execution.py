@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_netbench.drivers import listening
@@ -343,6 +344,8 @@ class Execution:
             },
             "counters": None if begin is None else _counters(begin, end),
             "starved": "" if begin is None else begin.starved(end),
+            "use": None if begin is None else asdict(begin.use(end)),
+            "clock_step_s": 0.0 if begin is None else begin.clock_step_s(end),
             "cpu_s": ended.cpu_s,
             "peak_rss": max(ended.peak_rss or 0, 0 if collector is None else collector.peak_rss) or None,
             "problems": [collector.problem] if collector is not None and collector.problem else [],

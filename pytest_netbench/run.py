@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.errors import RunError, Unsupported, UsageError
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
+from pytest_netbench.result.foreign import foreign_share
 from pytest_netbench.result.metrics import measure
 from pytest_netbench.result.model import Round
-from pytest_netbench.result.validity import Budgets, judge
+from pytest_netbench.result.validity import Budgets, from_outside, judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import Analysis, analyse
 from pytest_netbench.scenario.certificates import certify
@@ -210,6 +211,8 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
         validity=judge(stage.trial.scenario, stage.trial.analysis, reports, skew, armed, silent, stage.budgets),
         samples=samples,
         whole_process=whole,
+        exogenous=from_outside(stage.trial.scenario, stage.trial.analysis, reports),
+        foreign=foreign_share(reports),
     )
 
 

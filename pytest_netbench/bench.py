@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -208,7 +208,13 @@ class Netbench:
         file = folder / f"scenario{suffix}.json"
         if not file.exists():
             trial.scenario.write(file)
-        return one_round.Stage(trial, fleet or self.fleet, self.run_id, index, place, file, link, name)
+        halves = self._halves() if arm is not None and self.provider.shares_machine else {}
+        return one_round.Stage(trial, fleet or self.fleet, self.run_id, index, place, file, link, name, halves)
+
+    def _halves(self) -> Mapping[Role, int]:
+        """On which half of the machine each side runs: it changes from pair to pair, and is the same for both arms."""
+        pair = sum(one.arm is not None for one in self.rounds) // 2
+        return {Role.SERVER: pair % 2, Role.CLIENT: 1 - pair % 2}
 
     def record(self) -> TestRecord:
         """What results.json says of this test; the outcome is filled in when pytest knows it."""

@@ -19,7 +19,7 @@ from pytest_netbench.drivers.arming import Arm
 from pytest_netbench.drivers.driver import Arming, Driver, End, OptionValue, Transport
 from pytest_netbench.drivers.environment import Invocation, configured, endpoint, invocation
 from pytest_netbench.drivers.job import Job, Reason
-from pytest_netbench.drivers.process import Exit, Process
+from pytest_netbench.drivers.process import Exit, Process, half_of
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
 from pytest_netbench.telemetry.host import Collector, Window, Writes
@@ -237,6 +237,7 @@ class Execution:
                     errors=self._outbox / ERRORS,
                     folder=self._inbox,
                     pass_fds=() if arm is None else (arm.reader, arm.writer),
+                    cpus=half_of(os.sched_getaffinity(0), self.job.half),
                 )
         except OSError as error:
             detail = f"driver {self.driver.name}: {argv[0]} can't be executed: {error.strerror}"

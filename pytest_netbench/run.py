@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_netbench.drivers.job import Job, Reason
@@ -83,7 +84,7 @@ def trial(
 class Stage:
     """Where one round takes place: its hosts, and the folder that keeps what it leaves, a folder a host.
 
-    ``arm``: whose round it is, None without arms.
+    ``arm``: whose round it is, None without arms. ``halves``: on which half of a shared machine each side runs.
     """
 
     trial: Trial
@@ -94,6 +95,7 @@ class Stage:
     scenario_file: Path
     link: Link | None = None
     arm: str | None = None
+    halves: Mapping[Role, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def budgets(self) -> Budgets:
@@ -123,6 +125,7 @@ class Stage:
                 peers=peers(),
                 bind=host.data,
                 timeout_s=self.trial.timeout,
+                half=self.halves.get(host.role),
             ).to_order()
 
         return Target(

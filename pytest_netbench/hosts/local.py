@@ -56,6 +56,7 @@ class LocalProvider(Provider):
     """
 
     name: ClassVar[str] = "local"
+    shares_machine: ClassVar[bool] = True
 
     @classmethod
     def refuses(cls, need: Need) -> str | None:

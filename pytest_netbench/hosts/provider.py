@@ -37,6 +37,8 @@ class Provider(ABC):
     """
 
     name: ClassVar[str]
+    shares_machine: ClassVar[bool] = False
+    """Whether all its hosts are one machine, whose processors their drivers then share."""
 
     @classmethod
     @abstractmethod

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_netbench import run as one_round
 from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupported, UsageError
+from pytest_netbench.gate.course import whole_process
 from pytest_netbench.gate.limits import all_limits
 from pytest_netbench.gate.mode import Mode
 from pytest_netbench.result.model import Round, TestRecord, Verdict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.marker import Spec
     from pytest_netbench.scenario.model import Scenario
+    from pytest_netbench.standards import Standards
 
 T = TypeVar("T")
 
@@ -92,6 +94,7 @@ class Netbench:
     turn: Callable[[], AbstractAsyncContextManager[None]]
     contend: Callable[[Arms, Link | None], Contest]
     spend: Callable[[float], None]
+    standards: Standards
     judged: dict[str, Result] = field(default_factory=dict)
     scenario: Scenario | None = None
     rounds: list[Round] = field(default_factory=list)
@@ -255,8 +258,17 @@ class Netbench:
         return self.result
 
     def _keep(self, outcome: Outcome) -> None:
-        self.result = Result(outcome.rounds, self.plan.spec.gate, str(self.out), mode=self.plan.mode)
-        self.result.judge(outcome.verdicts, outcome.record)
+        self._judge(Result(outcome.rounds, self.plan.spec.gate, str(self.out), mode=self.plan.mode), outcome)
+
+    def _judge(self, result: Result, outcome: Outcome | None = None) -> None:
+        """Give a result its verdicts: of the arms, of stored baselines, with what is accepted."""
+        self.result = result
+        verdicts = dict(outcome.verdicts) if outcome is not None else {}
+        if self.standards.references and result.valid:
+            verdicts |= self.standards.against_baselines(self.record(), all_limits(self.plan.spec.gate), taken=verdicts)
+        if verdicts:
+            found = self.standards.with_acceptances(self.plan.nodeid, verdicts)
+            result.judge(found, outcome.record if outcome is not None else None)
 
     def _wanted(self, scenario: Scenario | None) -> Scenario:
         wanted = scenario or self.plan.spec.scenario
@@ -304,8 +316,20 @@ class Netbench:
         return f"runs/{self.plan.folder}/{stage.folder.name}"
 
     def _result(self, rounds: list[Round]) -> Result:
-        self.result = Result(tuple(rounds), self.plan.spec.gate, str(self.out), mode=self.plan.mode)
-        return self.result
+        result = Result(tuple(rounds), self.plan.spec.gate, str(self.out), mode=self.plan.mode)
+        refuse_whole_process(result)
+        self._judge(result)
+        return result
+
+
+def refuse_whole_process(result: Result) -> None:
+    """A limit on a figure that covers a driver's start says nothing of the transport.
+
+    :raises UsageError: if the test has one.
+    """
+    for name in result.gates:
+        if any(name in one.whole_process for one in result.rounds):
+            raise UsageError(whole_process(name))
 
 
 def described(host: Host) -> dict[str, object]:

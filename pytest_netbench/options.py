@@ -81,6 +81,11 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(part.strip() if isinstance(part, str) else part) for part in parts)
 
 
+def _list(value: object) -> tuple[str, ...]:
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(_text(part) for part in parts)
+
+
 def _count(least: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         try:
@@ -167,6 +172,20 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "ab", "", _arms, None, "two arms to run interleaved: git refs, driver:NAME, path:DIR, option:K=V", "REF,CAND"
     ),
+    Option("save", "", _text, None, "store this session's numbers as a baseline of that name", "NAME"),
+    Option("reason", "", _text, None, "why a baseline is stored anew", "TEXT"),
+    Option(
+        "baseline",
+        "baseline",
+        _list,
+        (),
+        "stored numbers to be held against, a tripwire (repeatable; NAME=20%% sets its tolerance)",
+        "NAME",
+        repeat=True,
+    ),
+    Option(
+        "accept", "", _list, (), "a regression to let pass: TEST METRIC <=8%% REASON (repeatable)", "TEXT", repeat=True
+    ),
     Option("gate", "gate", _mode, Mode.WARN, "what an open verdict does: off, warn (default), strict", "MODE"),
     Option("out", "out", _path, Path("netbench-results"), "folder for results.json, report.html and logs", "DIR"),
     Option(
@@ -205,6 +224,10 @@ class Settings:
     timeout: Layered[float | None]
     budget: float | None
     ab: Arms | None
+    save: str | None
+    reason: str | None
+    baselines: tuple[str, ...]
+    accept: tuple[str, ...]
     gate: Mode
     out: Path
     file: Path | None
@@ -212,6 +235,11 @@ class Settings:
     scenario_limit: int
     driver_rows: Mapping[str, Any]
     providers: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def home(self) -> Path:
+        """The folder of the configuration, from which repositories are found; where one stands, without one."""
+        return self.file.absolute().parent if self.file is not None else Path.cwd()
 
 
 def find_file(start: Path) -> Path | None:
@@ -272,6 +300,10 @@ def settings(*, start: Path, command_line: Mapping[str, Any], environment: Mappi
         timeout=layers["timeout"],
         budget=layers["budget"].over(None),
         ab=layers["ab"].over(None),
+        save=layers["save"].over(None),
+        reason=layers["reason"].over(None),
+        baselines=layers["baseline"].over(None),
+        accept=layers["accept"].over(None),
         gate=layers["gate"].over(None),
         out=layers["out"].over(None),
         file=path,

@@ -19,7 +19,9 @@ from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.marker import Spec, spec_of
+from pytest_netbench.result.environment import environment
 from pytest_netbench.roles import Role
+from pytest_netbench.standards import Standards
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
@@ -157,6 +159,7 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         contend=lambda arms, link: matching.contest(session, made, arms, link),
         judged=session.judged,
         spend=session.budget.spend,
+        standards=Standards(session.references, session.acceptances, environment),
     )
 
 

@@ -17,6 +17,8 @@ from pytest_netbench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.gate.accept import Acceptance
+    from pytest_netbench.gate.baseline import Reference
     from pytest_netbench.hosts.ledger import Ledger
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.options import Settings
@@ -72,6 +74,31 @@ class Session:
         :raises UsageError: names the option, variable or key, and what was expected.
         """
         return self.read()
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The stored baselines that tests are held against.
+
+        :raises UsageError: if there is none of that name.
+        :raises ResultsError: if one is malformed.
+        """
+        from pytest_netbench.gate.baseline_file import reference
+
+        return tuple(reference(self.settings.home, text) for text in self.settings.baselines)
+
+    @cached_property
+    def acceptances(self) -> tuple[Acceptance, ...]:
+        """The regressions that are let pass: by options, and by the trailers of the commits that are compared.
+
+        :raises UsageError: if one is malformed.
+        """
+        from pytest_netbench.gate.accept import acceptance, trailers
+
+        commits = "HEAD"
+        if (arms := self.settings.ab) is not None and arms.ref.build and arms.cand.build:
+            commits = f"{arms.ref.build}..{arms.cand.build}"
+        by_option = [acceptance(text) for text in self.settings.accept]
+        return tuple(dict.fromkeys([*by_option, *trailers(self.settings.home, commits)]))
 
     @cached_property
     def drivers(self) -> dict[str, Driver]:

@@ -14,6 +14,14 @@ from pytest_netbench.result.model import Round
 from pytest_netbench.result.summary import too_few
 
 
+def whole_process(name: str) -> str:
+    """Why a metric that covers a driver's start can't be gated."""
+    return (
+        f"{name} can't be gated with this driver: it covers its whole process, whose start hides what the transport "
+        "does; gate a latency, or use a driver that tells its CPU in the window"
+    )
+
+
 @dataclass
 class Track:
     """One metric's way. ``looks``: after how many pairs it was looked; ``trouble``: why it has no verdict, if so.
@@ -91,10 +99,7 @@ class Course:
         for name, track in self.tracks.items():
             given = [one for one in pair.rounds.values() if name in one.metrics]
             if any(name in one.whole_process for one in given):
-                raise UsageError(
-                    f"{name} can't be gated with this driver: it covers its whole process, whose start hides what the "
-                    "transport does; gate a latency, or use a driver that tells its CPU in the window"
-                )
+                raise UsageError(whole_process(name))
             if not given and pair.ref.valid and pair.cand.valid:
                 known = ", ".join(sorted(pair.cand.metrics)) or "none"
                 raise UsageError(f"{name} is gated, but these rounds don't give it; there are: {known}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pytest_netbench.gate.verdict import GRAVITY
-from pytest_netbench.gate.words import about, line, percent, sentence, side
+from pytest_netbench.gate.words import line, percent, sentence, side, sight
 from pytest_netbench.result.catalogue import describe
 from pytest_netbench.result.model import MetricVerdict, Verdict
 from pytest_netbench.result.words import show_all
@@ -41,8 +41,8 @@ def failure(result: Result) -> str:
 def _evidence(result: Result, name: str, one: MetricVerdict) -> Iterator[str]:
     bounds = f"fails above {percent(one.fail_above)}, must detect {percent(one.must_detect)}"
     yield f"limits: {bounds}" + (f"; measured{side(name)}" if side(name) else "")
-    if one.state is Verdict.FAIL:
-        yield about(one)
+    if one.state is Verdict.FAIL and one.detectable is not None:
+        yield sight(one)
     if result.comparison is None:
         return
     for arm, label, reference in (("ref", result.comparison.ref, True), ("cand", result.comparison.cand, False)):

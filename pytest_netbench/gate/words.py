@@ -5,6 +5,9 @@ from __future__ import annotations
 from pytest_netbench.result.model import Comparison, MetricVerdict, Verdict
 from pytest_netbench.result.words import count
 
+STORED = "baseline "
+"""How the name of a stored reference begins."""
+
 _HUGE = 10.0  # as a share: from here on times are said
 
 
@@ -14,29 +17,43 @@ def percent(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """The same with its sign: ``+6.3 %``."""
-    return f"+{percent(value)}" if value > 0 else percent(value)
+    """The same with its sign: ``+6.3 %``; for more than elevenfold ``12 times``."""
+    return f"+{percent(value)}" if 0 < value < _HUGE else percent(value)
+
+
+def basis(one: MetricVerdict) -> str:
+    """On how much a verdict rests: ``20 pairs``, against a baseline ``6 rounds``."""
+    return count(one.n, "round" if one.against.startswith(STORED) else "pair")
 
 
 def change(effect: float) -> str:
-    """An effect in words: ``6.3 % worse``, ``2.1 % better``, ``unchanged``."""
+    """An effect on costs in words: ``6.3 % worse``, ``2.1 % better``, ``12 times as costly``, ``unchanged``."""
     if abs(effect) < 5e-5:  # noqa: PLR2004 - what would be shown as zero
         return "unchanged"
-    return f"{percent(effect)} worse" if effect > 0 else f"{percent(-effect / (1 + effect))} better"
+    if effect >= _HUGE:
+        return f"{percent(effect)} as costly"
+    return f"{percent(effect)} worse" if effect > 0 else f"{percent(-effect)} better"
 
 
 def about(one: MetricVerdict) -> str:
     """How sure a verdict is, and what it would take: for what stayed open."""
     parts = [f"{signed(one.effect)}" if one.effect is not None else "no figure"]
     if one.interval is not None:
-        parts[0] += (
-            f" (95 % interval {signed(one.interval.low)} to {signed(one.interval.high)}, {count(one.n, 'pair')})"
-        )
+        parts[0] += f" (95 % interval {signed(one.interval.low)} to {signed(one.interval.high)}, {basis(one)})"
     if one.required is not None and one.required > one.n:
         parts.append(f"it needs about {one.required:,} pairs")
     if one.detectable is not None:
-        parts.append(f"the smallest regression that {count(one.n, 'pair')} detect here is {percent(one.detectable)}")
+        parts.append(sight(one))
     return "; ".join(parts)
+
+
+def sight(one: MetricVerdict) -> str:
+    """What so many pairs can see here."""
+    return (
+        ""
+        if one.detectable is None
+        else f"the smallest regression that {basis(one)} detect here is {percent(one.detectable)}"
+    )
 
 
 def side(name: str) -> str:
@@ -52,7 +69,7 @@ def line(name: str, one: MetricVerdict) -> str:
     if one.interval is not None:
         words += f" ({signed(one.interval.low)} to {signed(one.interval.high)})"
     if one.n:
-        words += f", {count(one.n, 'pair')}"
+        words += f", {basis(one)}"
     return f"{words}; {one.reason}" if one.reason else words
 
 
@@ -61,8 +78,12 @@ def sentence(name: str, one: MetricVerdict, compared: Comparison | None) -> str:
     if one.state is not Verdict.FAIL or one.effect is None or one.interval is None:
         return f"{name}{side(name)} is {one.state.value} against {one.against}: {one.reason}"
     what = f"{name}{side(name)} got {change(one.effect)}"
-    arms = f"in {compared.cand} than in {compared.ref}" if compared is not None else f"than {one.against}"
+    than = "as" if one.effect >= _HUGE else "than"
+    if compared is None or one.against.startswith(STORED):
+        arms = f"{than} {one.against}"
+    else:
+        arms = f"in {compared.cand} {than} in {compared.ref}"
     return (
         f"{what} {arms} (95 % interval {signed(one.interval.low)} to {signed(one.interval.high)}, "
-        f"{count(one.n, 'pair' if compared is not None else 'round')}): {one.reason}"
+        f"{basis(one)}): {one.reason}"
     )

@@ -166,7 +166,7 @@ class TestRecord:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One session as results.json has it."""
+    """One session as results.json has it. ``notes``: what a reader must know of all of it."""
 
     id: str
     started: str
@@ -174,3 +174,4 @@ class SessionRecord:
     versions: Mapping[str, str]
     environment: Mapping[str, object]
     tests: tuple[TestRecord, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -45,6 +45,7 @@ def session_to_json(session: SessionRecord) -> str:
         "provider": session.provider,
         "versions": dict(session.versions),
         "environment": dict(session.environment),
+        **({"notes": list(session.notes)} if session.notes else {}),
     }
     tests = ",\n".join(_dump(_test(test), f"test {test.nodeid}") for test in session.tests)
     body = f"\n{tests}\n" if tests else ""
@@ -150,6 +151,7 @@ def _read_session(whole: Element) -> SessionRecord:
         provider=head.get("provider", text),
         versions=head.get("versions", lambda one: one.members(text)),
         environment=head.get("environment", plain_object),
+        notes=head.get("notes", lambda one: one.each(text), ()),
         tests=whole.get("tests", lambda one: one.each(_read_test)),
     )
 

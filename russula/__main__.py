@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -71,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     drive.add_argument("--deadline", metavar="S", type=float, default=60.0, help="seconds (default: 60)")
     for one in (worker, drive):
         one.add_argument("--credentials", metavar="DIR", type=Path, help="of this run; TCP needs them")
+        one.add_argument("--log", action="store_true", help="write each transition to standard error, a JSON line each")
     return top
 
 
@@ -84,6 +86,8 @@ def _command(commands: Any, name: str, text: str, *, protocol: bool = False) -> 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 at the state, 1 if it wasn't reached, 2 for a wrong call."""
     given = parser().parse_args(arguments)
+    if vars(given).get("log"):
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         return _run(given)
     except (LocalProtocolError, AddressError, CredentialsError, NoSuchProtocolError) as error:

@@ -203,7 +203,8 @@ class Talk:
             self._leave()
             return
         self._link = None
-        self._note(logging.WARNING, "lost", str(error or "the coordinator ended the connection"))
+        level = logging.INFO if self._machine.ended else logging.WARNING
+        self._note(level, "lost", str(error or "the coordinator ended the connection"))
         self._lease = self._loop.call_later(self._lease_s, self._expire)
 
     def _expire(self) -> None:

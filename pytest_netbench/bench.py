@@ -136,6 +136,7 @@ class Netbench:
     def record(self) -> TestRecord:
         """What results.json says of this test; the outcome is filled in when pytest knows it."""
         scenario = self.scenario or self.plan.spec.scenario
+        untold = (text for one in self.rounds for text in one.untold)
         return TestRecord(
             nodeid=self.plan.nodeid,
             scenario_id=scenario.id if scenario else "",
@@ -146,7 +147,7 @@ class Netbench:
             outcome="",
             rounds=tuple(self.rounds),
             summary=summarise(self.rounds),
-            note=self.fleet.note,
+            note="; ".join(dict.fromkeys([*filter(None, [self.fleet.note]), *untold])),
             verdict=self.result.verdict if self.result else Verdict.NONE,
             reason=self.result.reason if self.result else "",
         )

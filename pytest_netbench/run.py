@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -203,7 +203,16 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
         validity=judge(stage.trial.scenario, stage.trial.analysis, reports, skew, armed, silent, stage.budgets),
         samples=samples,
         whole_process=whole,
+        untold=tuple(dict.fromkeys(_untold(stage, reports))),
     )
+
+
+def _untold(stage: Stage, reports: Iterable[HostReport]) -> Iterator[str]:
+    """What drivers don't tell, a sentence each."""
+    for one in reports:
+        if one.driver.untold:
+            facts = ", ".join(sorted(fact.value for fact in one.driver.untold))
+            yield f"{stage.trial.driver(one.role).name} as {one.role.value} doesn't tell {facts}"
 
 
 def _report(stage: Stage, host: Host) -> HostReport:

@@ -10,7 +10,7 @@ from pytest_netbench.result.catalogue import CONNECT, PERCENTILES, plain, trace_
 from pytest_netbench.result.stats import jain, quantile
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.model import Client, ConnectionOp, Iterate, Profile, Scenario, Scope, Server
-from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, HostReport
+from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, Fact, HostReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,6 +95,10 @@ def _goodput(servers: Sequence[HostReport], clients: Sequence[HostReport]) -> di
     if overall is None:
         return {}
     found = {"goodput": overall}
+    if len(clients) > 1 and any(Fact.CONNECTIONS in one.driver.untold for one in servers) | any(
+        Fact.RECEIVED in one.driver.untold for one in clients
+    ):
+        return found  # whose bytes they were isn't told
     accepted = _by_key(servers)
     shares = [overall] if len(clients) == 1 else [_client_rate(client, accepted) for client in clients]
     rates = [one[0] for one in shares if one is not None]
@@ -203,8 +207,12 @@ def _costs(
 def _operations(scenario: Scenario, servers: Sequence[HostReport], clients: Sequence[HostReport]) -> int:
     """How many operations the round carried out: samples of outermost traces, or connections if there are none.
 
-    The clients' traces count; those of servers only if no client takes any.
+    The clients' traces count; those of servers only if no client takes any. None are known of clients that don't tell.
     """
+    if any(Fact.CONNECTIONS in client.driver.untold for client in clients):
+        return 0
+    if any(Fact.TRACES in client.driver.untold for client in clients):
+        return sum(len(client.driver.connections) for client in clients)
     for endpoints, hosts in ((scenario.clients, clients), (scenario.servers, servers)):
         outermost = outermost_traces(scenario, endpoints)
         if outermost:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import pytest
 
 from pytest_netbench.bench import Netbench, Plan
-from pytest_netbench.errors import DriverMissing, Unsupported
+from pytest_netbench.errors import BuildError, DriverMissing, Unsupported
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
@@ -64,6 +64,7 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         pytest.skip(f"needs hosts of {wanted.provider}: --netbench-provider {wanted.provider}")
     if (refusal := session.provider_class().refuses(wanted.need())) is not None:
         pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
+    _build(session, pair)
     server, client = (session.driver(name) for name in pair)
     _skip_if_unable(wanted, server, client)
     share = chosen.budget / session.tests if chosen.budget is not None else wanted.budget
@@ -77,6 +78,15 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         timeout=chosen.timeout.over(wanted.timeout),
         budget=share,
     )
+
+
+def _build(session: Session, names: tuple[str, ...]) -> None:
+    """Have all that is built; a build that fails is an error of the test that needs it, in the build's words."""
+    for name in names:
+        try:
+            session.ensure_built(name)
+        except BuildError as error:
+            pytest.fail(str(error), pytrace=False)
 
 
 def _skip_if_unable(wanted: Spec, server: Driver, client: Driver) -> None:
@@ -105,7 +115,7 @@ async def provider(session: Session) -> AsyncIterator[Provider]:
         context = ProviderContext(
             run=session.name,
             ledger=ledger,
-            drivers=dump(session.drivers),
+            drivers=dump(session.hosts_drivers),
             settings=session.settings.providers.get(session.settings.provider, {}),
             keep=session.settings.keep_hosts,
         )

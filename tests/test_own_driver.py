@@ -23,12 +23,17 @@ from tests.worker_rounds import Round, serving
 PAGE = Path(__file__).parents[1] / "docs" / "drivers.md"
 
 
-@pytest.fixture
-def mine(tmp_path: Path) -> Driver:
+def example() -> str:
     """The driver of the page."""
     (program,) = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return str(program)
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Driver:
+    """The driver of the page, as a row."""
     path = tmp_path / "mydriver.py"
-    path.write_text(program)
+    path.write_text(example())
     command = [sys.executable, str(path)]
     return registry.table({"mine": {"server": command, "client": command, "transport": "tcp"}})["mine"]
 

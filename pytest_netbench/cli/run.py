@@ -78,7 +78,10 @@ def _plan(session: Session, scenario: Scenario, args: argparse.Namespace, driver
     from pytest_netbench.run import trial
 
     chosen = session.settings
-    server, client = (session.driver(name or driver) for name in (args.server_driver, args.client_driver))
+    names = (args.server_driver or driver, args.client_driver or driver)
+    for name in names:
+        session.ensure_built(name)
+    server, client = (session.driver(name) for name in names)
     for row in (server, client):
         row.locate()
     trial(scenario, server, client, {})

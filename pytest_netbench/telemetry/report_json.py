@@ -23,7 +23,7 @@ _NS = 1e9
 
 def dump(report: DriverReport) -> bytes:
     """The report as JSON."""
-    document = {
+    document: dict[str, Any] = {
         "form": FORM,
         "began_ns": report.began_ns,
         "first_byte_ns": report.first_byte_ns,
@@ -34,8 +34,9 @@ def dump(report: DriverReport) -> bytes:
         "connections": [_connection_out(one) for one in report.connections],
         "samples_ns": {name: [round(one * _NS) for one in taken] for name, taken in report.samples.items()},
         "marks_ns": dict(report.marks),
-        "untold": sorted(one.value for one in report.untold),
     }
+    if report.untold:
+        document["untold"] = sorted(one.value for one in report.untold)
     return json.dumps(document, separators=(",", ":")).encode()
 
 

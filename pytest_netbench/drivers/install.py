@@ -1,7 +1,7 @@
 """How do the real drivers get onto this machine? ``python -m pytest_netbench.drivers.install [--all]``, by cargo.
 
 TCP alone takes about three minutes on two cores. One target folder is shared, so that common crates are built once.
-``--interop`` brings, by Go, two programs that keep the interop runner's contract: the tests try level interop with them.
+``--interop`` brings, by Go, two programs that keep the interop runner's contract: level interop is tried with them.
 """
 
 from __future__ import annotations

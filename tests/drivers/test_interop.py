@@ -94,7 +94,7 @@ async def test_folders_are_where_the_contract_has_them(tmp_path: Path) -> None:
     """A program that was made for a container finds them under the root, and its peer by name."""
     scenario = download(50_000)
     assert reasons(scenario, await play(small(tmp_path, places=False), scenario, tmp_path)) == ()
-    assert not Path("/www").exists()
+    assert "www" not in os.listdir("/")  # noqa: PTH208 - quick enough for a loop
 
 
 @pytest.mark.parametrize(

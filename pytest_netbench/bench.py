@@ -162,7 +162,12 @@ class Netbench:
             plan = self.plan
             plan.spec.check_fits(wanted)
             self._trial = one_round.trial(
-                wanted, plan.server_driver, plan.client_driver, plan.spec.options, plan.timeout
+                wanted,
+                plan.server_driver,
+                plan.client_driver,
+                plan.spec.options,
+                plan.timeout,
+                slope=any(".cpu_per_" in name for name in plan.spec.gate),
             )
             self.scenario = wanted
         return self._trial

@@ -100,25 +100,26 @@ def built(driver: Driver, ref: str, folder: Path) -> Path:
 
 
 def at(driver: Driver, out: Path) -> Driver:
-    """The row with a folder in the place of ``$OUT``."""
+    """The row with a folder in the place of ``$OUT``, or of the folder that stood there before."""
     from pytest_netbench.drivers.driver import Command
 
-    commands = {
-        role: Command(
-            tuple(word.replace(OUT, str(out)) for word in command.argv),
-            {name: text.replace(OUT, str(out)) for name, text in command.env.items()},
-        )
-        for role, command in driver.commands.items()
-    }
+    def words(line: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(word.replace(driver.out or OUT, str(out)) for word in line)
+
     foreign = driver.foreign
     if foreign is not None:
-        lines = {
-            role: {kind: tuple(word.replace(OUT, str(out)) for word in line) for kind, line in of_role.items()}
-            for role, of_role in foreign.lines.items()
-        }
+        lines = {role: {kind: words(line) for kind, line in of.items()} for role, of in foreign.lines.items()}
         foreign = replace(foreign, lines=lines)
-    version = tuple(word.replace(OUT, str(out)) for word in driver.tells_version)
-    return replace(driver, commands=commands, foreign=foreign, tells_version=version)
+    return replace(
+        driver,
+        commands={
+            role: Command(words(one.argv), dict(zip(one.env, words(tuple(one.env.values())), strict=True)))
+            for role, one in driver.commands.items()
+        },
+        foreign=foreign,
+        tells_version=words(driver.tells_version),
+        out=str(out),
+    )
 
 
 def ensure(build: Build) -> Path:

@@ -72,6 +72,15 @@ class Transport(Enum):
     ANY = "any"
 
 
+class CpuBy(Enum):
+    """How CPU time is had without what a driver needs to start, where it doesn't tell that itself."""
+
+    PROCESS = "process"
+    """Not at all: it is that of the whole process, and never gated."""
+    SLOPE = "slope"
+    """From a second, smaller run of each round: what both need to start cancels out."""
+
+
 class OptionKind(Enum):
     """The type of an option's value."""
 
@@ -151,7 +160,8 @@ class Driver:
     version is shown. ``tells_version``: the command whose first line is shown instead. ``timeout_s``: its own limit to
     a round. ``foreign``: the lines of a program that knows no scenarios (levels other than netbench). ``port``: where
     it always listens, 0 for any. ``build``: the shell command that makes it out of a repository, for ``$OUT`` in its
-    commands; ``toolchain``: commands whose output says with what.
+    commands; ``toolchain``: commands whose output says with what; ``out``: what stands in the place of ``$OUT``.
+    ``cpu``: how CPU time is had where the driver tells that of its whole process only.
     """
 
     name: str
@@ -177,6 +187,8 @@ class Driver:
     tells_version: tuple[str, ...] = ()
     build: str = ""
     toolchain: tuple[str, ...] = ()
+    out: str = ""
+    cpu: CpuBy = CpuBy.PROCESS
 
     @property
     def can_be_armed(self) -> bool:
@@ -306,6 +318,8 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "tells_version": list(driver.tells_version),
         "build": driver.build,
         "toolchain": list(driver.toolchain),
+        "out": driver.out,
+        "cpu": driver.cpu.value,
     }
 
 
@@ -349,6 +363,8 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         tells_version=tuple(row["tells_version"]),
         build=row["build"],
         toolchain=tuple(row["toolchain"]),
+        out=row["out"],
+        cpu=CpuBy(row["cpu"]),
     )
 
 

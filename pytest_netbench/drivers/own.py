@@ -8,12 +8,14 @@ Its contract is that of the netbench drivers: the environment says what to do (`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pytest_netbench.drivers.driver import (
     PLACEHOLDERS,
     Arming,
     Command,
+    CpuBy,
     Driver,
     Level,
     OptionKind,
@@ -72,17 +74,19 @@ def _netbench_fields(where: str, values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "commands": commands, "multiplexes": values.get("transport") is not Transport.UDP}
 
 
-def path_only(name: str, section: object) -> tuple[str, ...]:
-    """The folders of a section for a driver that has a row already: it may only say where that is.
+def amended(row: Driver, section: object) -> Driver:
+    """A row that is there already, as a section amends it: where the driver is, and how its CPU time is had.
 
     :raises UsageError: for any other key.
     """
-    where = f"[drivers.{name}]"
+    where = f"[drivers.{row.name}]"
     given = table(where, section)
-    unknown = sorted(set(given) - {"path"})
+    unknown = sorted(set(given) - {"path", "cpu"})
     if unknown:
-        raise UsageError(f"{where}: this driver has its row already, only `path` may be set here, got {unknown[0]!r}")
-    return folders(f"{where} path", given["path"]) if given else ()
+        may = "only `path` and `cpu` may be set here"
+        raise UsageError(f"{where}: this driver has its row already, {may}, got {unknown[0]!r}")
+    values = checked(where, given, _EVERY)
+    return replace(row, paths=(*values.get("path", ()), *row.paths), cpu=values.get("cpu", row.cpu))
 
 
 def _features(where: str, value: object) -> frozenset[str]:
@@ -117,6 +121,7 @@ _OPTION_KEYS: Mapping[str, Check] = {
 
 _EVERY: Mapping[str, Check] = {
     "build": text,
+    "cpu": choice(CpuBy),
     "env": environment,
     "install": text,
     "library": text,

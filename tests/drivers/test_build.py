@@ -120,6 +120,7 @@ def test_products_take_the_place_in_command_lines(home: Path) -> None:
     """In those of level command too."""
     out = build.built(mine(), "HEAD", home)
     assert build.at(mine(), out).executable(Role.SERVER) == out / "tool"
+    assert build.at(build.at(mine(), Path("/elsewhere")), out) == build.at(mine(), out)
     section = {"level": "command", "build": BUILD, "server": "$OUT/tool", "client": {"upload": "x $OUT"}}
     row = build.at(registry.table({"mine": section})["mine"], out)
     assert row.executable(Role.SERVER) == out / "tool"

@@ -47,8 +47,9 @@ def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
     session.provider_class(wanted.provider)
     pairs = wanted.pairs(session.settings.drivers.over(wanted.drivers))
     for pair in pairs:
-        for name in pair:
-            session.driver(name).check_options(wanted.options)
+        for names in pair:
+            for driver in session.cast(names):
+                driver.check_options(wanted.options)
     return pairs
 
 
@@ -65,14 +66,15 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
     if (refusal := session.provider_class().refuses(wanted.need())) is not None:
         pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
     _build(session, pair)
-    server, client = (session.driver(name) for name in pair)
-    _skip_if_unable(wanted, server, client)
+    servers, clients = (session.cast(names) for names in pair)
+    _skip_if_unable(wanted, servers, clients)
     share = chosen.budget / session.tests if chosen.budget is not None else wanted.budget
     return Plan(
         nodeid=item.nodeid,
         spec=wanted,
-        server_driver=server,
-        client_driver=client,
+        server_driver=servers[0],
+        client_driver=clients[0],
+        each={Role.SERVER: servers, Role.CLIENT: clients},
         rounds=chosen.rounds.over(wanted.rounds),
         warmup=chosen.warmup.over(wanted.warmup),
         timeout=chosen.timeout.over(wanted.timeout),
@@ -89,16 +91,17 @@ def _build(session: Session, names: tuple[str, ...]) -> None:
             pytest.fail(str(error), pytrace=False)
 
 
-def _skip_if_unable(wanted: Spec, server: Driver, client: Driver) -> None:
+def _skip_if_unable(wanted: Spec, servers: tuple[Driver, ...], clients: tuple[Driver, ...]) -> None:
     from pytest_netbench.scenario.analysis import analyse
 
     try:
-        for driver in (server, client):
+        for driver in (*servers, *clients):
             driver.locate()
         if wanted.scenario is not None:
             analysis = analyse(wanted.scenario)
-            server.check(analysis, Role.SERVER, wanted.options)
-            client.check(analysis, Role.CLIENT, wanted.options)
+            for role, drivers in ((Role.SERVER, servers), (Role.CLIENT, clients)):
+                for driver in drivers:
+                    driver.check(analysis, role, wanted.options)
     except DriverMissing as error:
         pytest.skip(str(error))
     except Unsupported as error:

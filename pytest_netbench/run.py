@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,8 @@ Clients = Coordinator[NetbenchClient]
 class Trial:
     """What is run, the same in every round. ``timeout``: seconds that a round may take from its start instant.
 
-    ``smaller``: what is run in addition where a driver tells the CPU time of its whole process only.
+    ``smaller``: what is run in addition where a driver tells the CPU time of its whole process only. ``each``: the
+    drivers of a side's hosts in their order, where they differ.
     """
 
     scenario: Scenario
@@ -54,9 +55,13 @@ class Trial:
     options: Mapping[str, Any]
     timeout: float
     smaller: Trial | None = None
+    each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
 
-    def driver(self, role: Role) -> Driver:
-        """The driver of one side."""
+    def driver(self, role: Role, index: int = 0) -> Driver:
+        """The driver of one host of a side."""
+        drivers = self.each.get(role, ())
+        if len(drivers) > 1:
+            return drivers[index]
         return self.server_driver if role is Role.SERVER else self.client_driver
 
 
@@ -67,6 +72,7 @@ def trial(
     options: Mapping[str, Any],
     timeout: float | None = None,
     *,
+    each: Mapping[Role, Sequence[Driver]] | None = None,
     slope: bool = False,
 ) -> Trial:
     """Get a scenario ready: certificates are made where a driver needs them, the longest time is found.
@@ -77,13 +83,19 @@ def trial(
     :raises UsageError: if an option isn't one of the drivers'.
     """
     analysis = analyse(scenario)
-    for driver, role in ((server_driver, Role.SERVER), (client_driver, Role.CLIENT)):
-        driver.check(analysis, role, options)
-    if server_driver.secure or client_driver.secure:
+    sides = {Role.SERVER: (server_driver,), Role.CLIENT: (client_driver,), **(each or {})}
+    for role, drivers in sides.items():
+        hosts = len(scenario.servers if role is Role.SERVER else scenario.clients)
+        if len(drivers) not in (1, hosts):
+            raise UsageError(f"{len(drivers)} drivers for {hosts} {role.value}s: name one for each, or one for all")
+        for driver in drivers:
+            driver.check(analysis, role, options)
+    every = [driver for drivers in sides.values() for driver in drivers]
+    if any(driver.secure for driver in every):
         scenario = certify(scenario)
     longest = timeout if timeout is not None else 2 * analysis.shortest_s + SLACK
-    made = Trial(scenario, analysis, server_driver, client_driver, options, longest)
-    sloped = slope or CpuBy.SLOPE in (server_driver.cpu, client_driver.cpu)
+    made = Trial(scenario, analysis, server_driver, client_driver, options, longest, each=sides)
+    sloped = slope or any(driver.cpu is CpuBy.SLOPE for driver in every)
     less = smaller(scenario) if sloped else None
     return made if less is None else replace(made, smaller=replace(made, scenario=less, analysis=analyse(less)))
 
@@ -123,7 +135,7 @@ class Stage:
             return Job(
                 role=host.role,
                 index=host.index,
-                driver=self.trial.driver(host.role).name,
+                driver=self.trial.driver(host.role, host.index).name,
                 options=self.trial.options,
                 peers=peers(),
                 bind=host.data,
@@ -230,12 +242,17 @@ def _untold(stage: Stage, reports: Iterable[HostReport]) -> Iterator[str]:
     for one in reports:
         if one.driver.untold:
             facts = ", ".join(sorted(fact.value for fact in one.driver.untold))
-            yield f"{stage.trial.driver(one.role).name} as {one.role.value} doesn't tell {facts}"
+            yield f"{stage.trial.driver(one.role, one.index).name} as {one.role.value} doesn't tell {facts}"
 
 
 def _report(stage: Stage, host: Host) -> HostReport:
     return read_host(
-        stage.folder / host.name, stage.trial.driver(host.role), stage.trial.scenario, host.role, host.index, host.name
+        stage.folder / host.name,
+        stage.trial.driver(host.role, host.index),
+        stage.trial.scenario,
+        host.role,
+        host.index,
+        host.name,
     )
 
 

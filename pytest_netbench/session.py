@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_netbench.errors import BuildError, UsageError, nearest
+from pytest_netbench.marker import EACH
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.build import Build
@@ -104,17 +105,28 @@ class Session:
             self._builds[name] = build.plan(row, WORKTREE, self.settings.home)
         return build.at(row, self._builds[name].out)
 
+    def cast(self, names: str) -> tuple[Driver, ...]:
+        """The rows of one side: one for all its hosts, or one for each, their names joined by ``+``.
+
+        :raises UsageError: if there is none of a name.
+        """
+        return tuple(self.driver(name) for name in names.split(EACH))
+
     @property
     def hosts_drivers(self) -> Mapping[str, Driver]:
         """The table as hosts get it: of drivers that are built, those that were asked for know where they are."""
         return {**self.drivers, **{name: self.driver(name) for name in self._builds}}
 
-    def ensure_built(self, name: str) -> None:
-        """Build a driver if it is one that is built and hasn't been; once a session, also where that fails.
+    def ensure_built(self, names: str) -> None:
+        """Build each that is built and hasn't been; once a session, also where that fails.
 
         :raises BuildError: with the last lines that its build printed.
         """
-        self.driver(name)
+        self.cast(names)
+        for name in names.split(EACH):
+            self._ensure_built(name)
+
+    def _ensure_built(self, name: str) -> None:
         if name in self._failed_builds:
             raise self._failed_builds[name]
         if name in self._builds:

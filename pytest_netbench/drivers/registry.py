@@ -17,6 +17,9 @@ from pytest_netbench.errors import UsageError, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+RESERVED = ("/", "+")
+"""What stands between the names of drivers that run together."""
+
 KNOWN: Mapping[str, Driver] = {**builtin_row.ROWS, **s2n.ROWS}
 """The rows that are always there, installed or not."""
 
@@ -37,6 +40,8 @@ def table(
             raise UsageError(f"a plugin offers a driver {name!r}, but that is the name of one that is always there")
         rows[name] = replace(row, name=name) if isinstance(row, Driver) else own(name, row)
     for name, section in (config_rows or {}).items():
+        if any(mark in name for mark in RESERVED):
+            raise UsageError(f"[drivers.{name}]: a name without {' and '.join(RESERVED)} is expected: they join names")
         if name in rows:
             rows[name] = amended(rows[name], section)
         else:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 3  # of many reasons of one kind, this many are spelled out
 
-_LEAST = 0.5
-"""A tool that stops when enough was sent leaves what is in flight, megabytes a connection; so much has to arrive."""
+_IN_FLIGHT = 16 << 20
+"""Bytes of a connection: a tool that stops when enough was sent leaves what is in socket buffers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,8 @@ def _bytes_expected(case: _Case) -> Iterator[str]:
             continue
         streams = [one for host in hosts for two in host.driver.connections for one in two.streams]
         received = sum(one.received for one in streams)
-        if received != expected and not (any(one.cut for one in streams) and received >= _LEAST * expected):
+        stops = sum(one.cut for one in streams)
+        if received != expected and not (received and stops and expected - received <= stops * _IN_FLIGHT):
             names = ", ".join(host.host for host in hosts[:_SHOWN]) + (", ..." if len(hosts) > _SHOWN else "")
             yield f"the scenario sends {expected:,} bytes to the {receiver}, they received {received:,} ({names})"
 

@@ -13,7 +13,10 @@ TOOL = frozenset({Fact.TRACES, Fact.CONNECTIONS})
 CLIENT, SERVER = TOOL | {Fact.SENT}, TOOL | {Fact.RECEIVED}
 
 
-def hosts(received: int, sent: int | None = 1000, untold: frozenset[Fact] = CLIENT) -> list[HostReport]:
+SENT = 100_000_000
+
+
+def hosts(received: int, sent: int | None = SENT, untold: frozenset[Fact] = CLIENT) -> list[HostReport]:
     """A tool that downloads: its client tells what it received, its server what it sent, or nothing."""
     server = SERVER if sent is not None else SERVER | {Fact.SENT}
     return [
@@ -24,10 +27,10 @@ def hosts(received: int, sent: int | None = 1000, untold: frozenset[Fact] = CLIE
 
 def judged(reports: list[HostReport], connects: int = 3) -> tuple[str, ...]:
     whole = scenario(connects=connects)
-    return judge(whole, carries(10, 1000), reports, 0.0, armed=False, control_bytes=0)
+    return judge(whole, carries(10, SENT), reports, 0.0, armed=False, control_bytes=0)
 
 
-@pytest.mark.parametrize("received", [1000, 1000 - 300])
+@pytest.mark.parametrize("received", [SENT, SENT - 10_000_000])
 def test_what_it_tells_agrees(received: int) -> None:
     """A tool that stops when enough was sent leaves some in flight; connections aren't counted."""
     assert judged(hosts(received)) == ()
@@ -36,11 +39,12 @@ def test_what_it_tells_agrees(received: int) -> None:
 @pytest.mark.parametrize(
     ("reports", "why"),
     [
-        (hosts(1001), "the servers sent 1,000 bytes, the clients received 1,001"),
-        (hosts(400), "the scenario sends 1,000 bytes to the clients, they received 400 (client0)"),
-        (hosts(400, sent=None), "the scenario sends 1,000 bytes to the clients, they received 400 (client0)"),
+        (hosts(SENT + 1), "the servers sent 100,000,000 bytes, the clients received 100,000,001"),
+        (hosts(7), "the scenario sends 100,000,000 bytes to the clients, they received 7 (client0)"),
+        (hosts(7, sent=None), "the scenario sends 100,000,000 bytes to the clients, they received 7 (client0)"),
+        (hosts(0), "the scenario sends 100,000,000 bytes to the clients, they received 0 (client0)"),
     ],
-    ids=["more than was sent", "far too little", "too little of a silent server"],
+    ids=["more than was sent", "far too little", "too little of a silent server", "nothing"],
 )
 def test_what_it_tells_is_checked(reports: list[HostReport], why: str) -> None:
     """Nobody receives what wasn't sent, nor much less than was asked for."""
@@ -58,7 +62,7 @@ def test_a_tool_that_tells_nothing_is_not_compared() -> None:
 
 def test_connections_that_are_told_are_counted() -> None:
     """And make operations, where no traces do."""
-    told = hosts(1000, untold=CLIENT - {Fact.CONNECTIONS})
+    told = hosts(SENT, untold=CLIENT - {Fact.CONNECTIONS})
     assert judged(told) == ("the scenario has 3 connections, the clients report 1",)
     assert judged(told, connects=1) == ()
     assert measure(scenario(), told).metrics["client.cpu_per_op"] == 0.1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_netbench.bench import Netbench
     from pytest_netbench.errors import (
+        BuildError,
         DriverMissing,
         HostError,
         NetbenchError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "bench": ("Netbench",),
     "errors": (
+        "BuildError",
         "DriverMissing",
         "HostError",
         "NetbenchError",
@@ -76,6 +78,7 @@ __all__ = [
     "GB",
     "KB",
     "MB",
+    "BuildError",
     "DriverMissing",
     "Gate",
     "Gbit_per_s",

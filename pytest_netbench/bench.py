@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_netbench import run as one_round
 from pytest_netbench.errors import NetbenchError, UsageError
+from pytest_netbench.marker import EACH
 from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.summary import summarise
+from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
@@ -32,7 +34,10 @@ SPARE = 2
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one test is to run, all layers merged. Times in seconds; ``budget`` for all its rounds together."""
+    """What one test is to run, all layers merged. Times in seconds; ``budget`` for all its rounds together.
+
+    ``each``: the drivers of a side's hosts in their order, where they differ.
+    """
 
     nodeid: str
     spec: Spec
@@ -42,11 +47,15 @@ class Plan:
     warmup: int
     timeout: float | None
     budget: float | None
+    each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """The driver as shown: one name, or ``SERVER/CLIENT``."""
-        names = (self.server_driver.name, self.client_driver.name)
+        """The driver as shown: one name, or ``SERVER/CLIENT``; the names of several on a side are joined by ``+``."""
+        names = tuple(
+            EACH.join(one.name for one in self.each.get(role, (driver,)))
+            for role, driver in ((Role.SERVER, self.server_driver), (Role.CLIENT, self.client_driver))
+        )
         return names[0] if names[0] == names[1] else "/".join(names)
 
     @property
@@ -136,6 +145,7 @@ class Netbench:
     def record(self) -> TestRecord:
         """What results.json says of this test; the outcome is filled in when pytest knows it."""
         scenario = self.scenario or self.plan.spec.scenario
+        untold = (text for one in self.rounds for text in one.untold)
         return TestRecord(
             nodeid=self.plan.nodeid,
             scenario_id=scenario.id if scenario else "",
@@ -146,7 +156,7 @@ class Netbench:
             outcome="",
             rounds=tuple(self.rounds),
             summary=summarise(self.rounds),
-            note=self.fleet.note,
+            note="; ".join(dict.fromkeys([*filter(None, [self.fleet.note]), *untold])),
             verdict=self.result.verdict if self.result else Verdict.NONE,
             reason=self.result.reason if self.result else "",
         )
@@ -161,7 +171,13 @@ class Netbench:
             plan = self.plan
             plan.spec.check_fits(wanted)
             self._trial = one_round.trial(
-                wanted, plan.server_driver, plan.client_driver, plan.spec.options, plan.timeout
+                wanted,
+                plan.server_driver,
+                plan.client_driver,
+                plan.spec.options,
+                plan.timeout,
+                each=plan.each,
+                slope=any(".cpu_per_" in name for name in plan.spec.gate),
             )
             self.scenario = wanted
         return self._trial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -44,7 +45,7 @@ def session_record(session: Session, parcels: Iterable[Parcel]) -> SessionRecord
 
 def _libraries(session: Session, tests: Iterable[TestRecord]) -> dict[str, str]:
     """What is inside the drivers that were run: without it, a figure says nothing of a library."""
-    used = {name for test in tests if test.rounds for name in test.driver.split("/")}
+    used = {name for test in tests if test.rounds for name in re.split(r"[/+]", test.driver)}
     return {f"driver {name}": session.driver(name).version() for name in sorted(used)}
 
 

@@ -190,6 +190,11 @@ class Settings:
     driver_rows: Mapping[str, Any]
     providers: Mapping[str, Mapping[str, Any]]
 
+    @property
+    def home(self) -> Path:
+        """The folder of the configuration, from which repositories are found; where one stands, without one."""
+        return self.file.absolute().parent if self.file is not None else Path.cwd()
+
 
 def find_file(start: Path) -> Path | None:
     """The configuration file of a project: ``netbench.toml``, else a ``pyproject.toml`` with our table, upwards."""

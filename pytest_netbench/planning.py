@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import pytest
 
 from pytest_netbench.bench import Netbench, Plan
-from pytest_netbench.errors import DriverMissing, Unsupported
+from pytest_netbench.errors import BuildError, DriverMissing, Unsupported
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
@@ -47,8 +47,9 @@ def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
     session.provider_class(wanted.provider)
     pairs = wanted.pairs(session.settings.drivers.over(wanted.drivers))
     for pair in pairs:
-        for name in pair:
-            session.driver(name).check_options(wanted.options)
+        for names in pair:
+            for driver in session.cast(names):
+                driver.check_options(wanted.options)
     return pairs
 
 
@@ -64,14 +65,16 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         pytest.skip(f"needs hosts of {wanted.provider}: --netbench-provider {wanted.provider}")
     if (refusal := session.provider_class().refuses(wanted.need())) is not None:
         pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
-    server, client = (session.driver(name) for name in pair)
-    _skip_if_unable(wanted, server, client)
+    _build(session, pair)
+    servers, clients = (session.cast(names) for names in pair)
+    _skip_if_unable(wanted, servers, clients)
     share = chosen.budget / session.tests if chosen.budget is not None else wanted.budget
     return Plan(
         nodeid=item.nodeid,
         spec=wanted,
-        server_driver=server,
-        client_driver=client,
+        server_driver=servers[0],
+        client_driver=clients[0],
+        each={Role.SERVER: servers, Role.CLIENT: clients},
         rounds=chosen.rounds.over(wanted.rounds),
         warmup=chosen.warmup.over(wanted.warmup),
         timeout=chosen.timeout.over(wanted.timeout),
@@ -79,16 +82,26 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
     )
 
 
-def _skip_if_unable(wanted: Spec, server: Driver, client: Driver) -> None:
+def _build(session: Session, names: tuple[str, ...]) -> None:
+    """Have all that is built; a build that fails is an error of the test that needs it, in the build's words."""
+    for name in names:
+        try:
+            session.ensure_built(name)
+        except BuildError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+def _skip_if_unable(wanted: Spec, servers: tuple[Driver, ...], clients: tuple[Driver, ...]) -> None:
     from pytest_netbench.scenario.analysis import analyse
 
     try:
-        for driver in (server, client):
+        for driver in (*servers, *clients):
             driver.locate()
         if wanted.scenario is not None:
             analysis = analyse(wanted.scenario)
-            server.check(analysis, Role.SERVER, wanted.options)
-            client.check(analysis, Role.CLIENT, wanted.options)
+            for role, drivers in ((Role.SERVER, servers), (Role.CLIENT, clients)):
+                for driver in drivers:
+                    driver.check(analysis, role, wanted.options)
     except DriverMissing as error:
         pytest.skip(str(error))
     except Unsupported as error:
@@ -105,7 +118,7 @@ async def provider(session: Session) -> AsyncIterator[Provider]:
         context = ProviderContext(
             run=session.name,
             ledger=ledger,
-            drivers=dump(session.drivers),
+            drivers=dump(session.hosts_drivers),
             settings=session.settings.providers.get(session.settings.provider, {}),
             keep=session.settings.keep_hosts,
         )

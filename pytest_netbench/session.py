@@ -12,9 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_netbench.errors import UsageError, nearest
+from pytest_netbench.errors import BuildError, UsageError, nearest
+from pytest_netbench.marker import EACH
 
 if TYPE_CHECKING:
+    from pytest_netbench.drivers.build import Build
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.hosts.ledger import Ledger
     from pytest_netbench.hosts.provider import Provider
@@ -55,6 +57,8 @@ class Session:
     provider: Provider | None = None
     ledger: Ledger | None = None
     tests: int = 1
+    _builds: dict[str, Build] = field(default_factory=dict)
+    _failed_builds: dict[str, BuildError] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -87,11 +91,52 @@ class Session:
         return {LocalProvider.name: LocalProvider, **self.added_providers()}
 
     def driver(self, name: str) -> Driver:
-        """A driver's row.
+        """A driver's row; of one that is built, with the place where its build of the working tree is, or will be.
 
-        :raises UsageError: if there is none of that name.
+        :raises UsageError: if there is none of that name, or its repository isn't found.
         """
-        return known("driver", name, self.drivers)
+        row = known("driver", name, self.drivers)
+        if not row.build:
+            return row
+        from pytest_netbench.drivers import build
+        from pytest_netbench.drivers.repository import WORKTREE
+
+        if name not in self._builds:
+            self._builds[name] = build.plan(row, WORKTREE, self.settings.home)
+        return build.at(row, self._builds[name].out)
+
+    def cast(self, names: str) -> tuple[Driver, ...]:
+        """The rows of one side: one for all its hosts, or one for each, their names joined by ``+``.
+
+        :raises UsageError: if there is none of a name.
+        """
+        return tuple(self.driver(name) for name in names.split(EACH))
+
+    @property
+    def hosts_drivers(self) -> Mapping[str, Driver]:
+        """The table as hosts get it: of drivers that are built, those that were asked for know where they are."""
+        return {**self.drivers, **{name: self.driver(name) for name in self._builds}}
+
+    def ensure_built(self, names: str) -> None:
+        """Build each that is built and hasn't been; once a session, also where that fails.
+
+        :raises BuildError: with the last lines that its build printed.
+        """
+        self.cast(names)
+        for name in names.split(EACH):
+            self._ensure_built(name)
+
+    def _ensure_built(self, name: str) -> None:
+        if name in self._failed_builds:
+            raise self._failed_builds[name]
+        if name in self._builds:
+            from pytest_netbench.drivers import build
+
+            try:
+                build.ensure(self._builds[name])
+            except BuildError as error:
+                self._failed_builds[name] = error
+                raise
 
     def provider_class(self, name: str | None = None) -> type[Provider]:
         """The provider of that name, or the one that this session uses.

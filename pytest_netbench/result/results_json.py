@@ -96,6 +96,10 @@ def _round(one: Round, summary: Mapping[str, Summary]) -> _Object:
     }
     if one.whole_process:
         made["whole_process"] = sorted(one.whole_process)
+    if one.slopes:
+        made["slopes"] = sorted(one.slopes)
+    if one.untold:
+        made["untold"] = list(one.untold)
     if one.logs:
         made["logs"] = one.logs
     return made
@@ -290,6 +294,8 @@ def _read_round(one: _Element) -> Round:
         control_bytes_in_run=one.get("control_bytes_in_run", _whole_number),
         validity=one.get("validity", lambda each: each.each(_text)),
         whole_process=one.get("whole_process", lambda each: frozenset(each.each(_text)), frozenset()),
+        slopes=one.get("slopes", lambda each: frozenset(each.each(_text)), frozenset()),
+        untold=one.get("untold", lambda each: each.each(_text), ()),
         logs=one.get("logs", _text, ""),
     )
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cksum pyproject.toml pytest_netbench/report/build_assets.py | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test lint format drivers deep bench-framework clean
+.PHONY: help bench test lint format drivers interop deep bench-framework clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -35,7 +35,10 @@ format: $(STAMP)  ## rewrite the code as `make lint` wants it
 drivers: $(STAMP)  ## build the real netbench drivers with cargo: TCP, or all four with ALL=1
 	$(BIN)/python -m pytest_netbench.drivers.install $(if $(ALL),--all)
 
-deep: $(STAMP)  ## what takes longer than CI may: all seeds, all inputs, all combinations
+interop: $(STAMP)  ## build quic-go's endpoints of the QUIC interop runner, with which level interop is tried
+	$(BIN)/python -m pytest_netbench.drivers.install --interop
+
+deep: $(STAMP) interop  ## what takes longer than CI may: all seeds, all inputs, all combinations
 	$(BIN)/python -m pytest tests/ -m deep --timeout 3600 $(ARGS)
 
 bench-framework: $(STAMP)  ## measure what this project's own code costs (QUICK=1 for fewer repeats)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_netbench.bench import Netbench
     from pytest_netbench.errors import (
+        BuildError,
         DriverMissing,
         HostError,
         NetbenchError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "bench": ("Netbench",),
     "errors": (
+        "BuildError",
         "DriverMissing",
         "HostError",
         "NetbenchError",
@@ -81,6 +83,7 @@ __all__ = [
     "KB",
     "MB",
     "Arm",
+    "BuildError",
     "DriverMissing",
     "Gate",
     "Gbit_per_s",

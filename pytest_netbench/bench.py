@@ -16,10 +16,12 @@ from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupport
 from pytest_netbench.gate.course import whole_process
 from pytest_netbench.gate.limits import all_limits
 from pytest_netbench.gate.mode import Mode
+from pytest_netbench.marker import EACH
 from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.summary import summarise
 from pytest_netbench.roles import Role
+from pytest_netbench.standards import Standards
 
 if TYPE_CHECKING:
     from pytest_netbench.contest import Contest, Outcome
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.marker import Spec
     from pytest_netbench.scenario.model import Scenario
-    from pytest_netbench.standards import Standards
 
 T = TypeVar("T")
 
@@ -43,7 +44,8 @@ SPARE = 2
 class Plan:
     """What one test is to run, all layers merged. Times in seconds; ``budget`` for all its rounds together.
 
-    ``contest``: the arms that it runs interleaved, if so. ``mode``: what verdicts do.
+    ``contest``: the arms that it runs interleaved, if so. ``mode``: what verdicts do. ``each``: the drivers of a side's
+    hosts in their order, where they differ.
     """
 
     nodeid: str
@@ -56,12 +58,21 @@ class Plan:
     budget: float | None
     contest: Contest | None = None
     mode: Mode = Mode.WARN
+    each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """The driver as shown: one name, or ``SERVER/CLIENT``."""
-        names = (self.server_driver.name, self.client_driver.name)
+        """The driver as shown: one name, or ``SERVER/CLIENT``; the names of several on a side are joined by ``+``."""
+        names = tuple(
+            EACH.join(one.name for one in self.each.get(role, (driver,)))
+            for role, driver in ((Role.SERVER, self.server_driver), (Role.CLIENT, self.client_driver))
+        )
         return names[0] if names[0] == names[1] else "/".join(names)
+
+    @property
+    def gates_cpu(self) -> bool:
+        """Whether what a byte or an operation costs is gated, which the start of a process must not be part of."""
+        return any(".cpu_per_" in name for name in self.spec.gate)
 
     @property
     def folder(self) -> str:
@@ -80,6 +91,18 @@ def another(plan: Plan, rounds: Sequence[Round], spent: float) -> bool:
     return done == 0 or plan.budget is None or spent * (1 + 1 / done) <= plan.budget
 
 
+def no_arms(_arms: Arms, _link: Link | None) -> Contest:
+    """What is without a session can't compare.
+
+    :raises UsageError: always.
+    """
+    raise UsageError("arms are compared by tests only")
+
+
+def no_budget(_seconds: float) -> None:
+    """Nothing is shared with others."""
+
+
 @dataclass
 class Netbench:
     """Runs the rounds of one test; yielded by the fixture ``netbench``."""
@@ -92,9 +115,9 @@ class Netbench:
     staging: Path
     out: Path
     turn: Callable[[], AbstractAsyncContextManager[None]]
-    contend: Callable[[Arms, Link | None], Contest]
-    spend: Callable[[float], None]
-    standards: Standards
+    contend: Callable[[Arms, Link | None], Contest] = no_arms
+    spend: Callable[[float], None] = no_budget
+    standards: Standards = field(default_factory=Standards)
     judged: dict[str, Result] = field(default_factory=dict)
     scenario: Scenario | None = None
     rounds: list[Round] = field(default_factory=list)
@@ -222,6 +245,7 @@ class Netbench:
     def record(self) -> TestRecord:
         """What results.json says of this test; the outcome is filled in when pytest knows it."""
         scenario = self.scenario or self.plan.spec.scenario
+        untold = (text for one in self.rounds for text in one.untold)
         return TestRecord(
             nodeid=self.plan.nodeid,
             scenario_id=scenario.id if scenario else "",
@@ -233,7 +257,7 @@ class Netbench:
             rounds=tuple(self.rounds),
             summary=summarise(self.rounds),
             summary_ref=summarise(self.rounds, reference=True),
-            note=self.fleet.note,
+            note="; ".join(dict.fromkeys([*filter(None, [self.fleet.note]), *untold])),
             verdict=self.result.verdict if self.result else Verdict.NONE,
             reason=self.result.reason if self.result else "",
             verdicts=self.result.verdicts if self.result else {},
@@ -283,8 +307,15 @@ class Netbench:
     def _prepare(self, scenario: Scenario | None) -> one_round.Trial:
         wanted, plan = self._wanted(scenario), self.plan
         if self._trial is None:
-            options = dict.fromkeys(Role, plan.spec.options)
-            self._trial = one_round.trial(wanted, plan.server_driver, plan.client_driver, options, plan.timeout)
+            self._trial = one_round.trial(
+                wanted,
+                plan.server_driver,
+                plan.client_driver,
+                plan.spec.options,
+                plan.timeout,
+                each=plan.each,
+                slope=plan.gates_cpu,
+            )
         return self._trial
 
     async def _round(

@@ -62,7 +62,14 @@ class Ring:
         self._bench = bench
         self._trials = {
             one.name: one_round.trial(
-                scenario, one.drivers[Role.SERVER], one.drivers[Role.CLIENT], one.options, bench.plan.timeout
+                scenario,
+                one.drivers[Role.SERVER][0],
+                one.drivers[Role.CLIENT][0],
+                {},
+                bench.plan.timeout,
+                by_role=one.options,
+                each=one.drivers,
+                slope=bench.plan.gates_cpu,
             )
             for one in (contest.ref, contest.cand)
         }

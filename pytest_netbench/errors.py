@@ -23,6 +23,10 @@ class DriverMissing(NetbenchError):
     """A driver isn't on this machine; the text ends with the line that installs it."""
 
 
+class BuildError(NetbenchError):
+    """A driver could not be built; the text has the last lines that its build printed."""
+
+
 class HostError(NetbenchError):
     """A host could not be made, or was lost."""
 

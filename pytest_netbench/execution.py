@@ -18,7 +18,7 @@ from pytest_netbench.drivers import listening
 from pytest_netbench.drivers.arming import Arm
 from pytest_netbench.drivers.driver import Arming, Driver, End, OptionValue, Transport
 from pytest_netbench.drivers.environment import Invocation, configured, endpoint, invocation
-from pytest_netbench.drivers.job import Job, Reason
+from pytest_netbench.drivers.job import STATUS_UNSUPPORTED, Job, Reason
 from pytest_netbench.drivers.process import Exit, Process, half_of
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 OUTPUT, ERRORS, REPORT, COLLECTOR, HOST = "driver.out", "driver.err", "report.json", "collector.jsonl", "host.json"
 """The files that a round leaves."""
 
-STATUS_UNSUPPORTED = 127
 _HANG_GRACE = 0.5
 _DRAIN_QUIET = 1.0
 _STORAGE = {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG}
@@ -126,7 +125,7 @@ class Execution:
         """
         transport = self.driver.transport
         try:
-            self._port = self.job.port or listening.free_port(self.job.bind, transport)
+            self._port = self.job.port or self.driver.port or listening.free_port(self.job.bind, transport)
             listening.check_free(self.job.bind, self._port, transport)
             process = self._start()
             await self._within(
@@ -333,7 +332,7 @@ class Execution:
             "role": self.job.role.value,
             "index": self.job.index,
             "address": endpoint(self.job.bind, self._port) if self.job.role is Role.SERVER else None,
-            "armed": arm is not None and self.driver.arming is Arming.PIPE,
+            "armed": arm is not None and self.driver.can_be_armed,
             "began_ns": self._began_ns,
             "ended_ns": ended.ended_ns,
             "writes": [] if self._writes is None else self._writes.seen,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_netbench.errors import UsageError, nearest
 from pytest_netbench.gate.arms import Arms
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+Cast: TypeAlias = "str | tuple[str, ...] | Mapping[int, str]"
+"""The driver of one side: of all its hosts, of each in their order, or of some by their index."""
+
+EACH = "+"
+"""Between the names of drivers where each host of a side has its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -31,8 +37,8 @@ class Spec:
 
     scenario: Scenario | None = None
     drivers: tuple[str, ...] | None = None
-    server_driver: str | None = None
-    client_driver: str | None = None
+    server_driver: Cast | None = None
+    client_driver: Cast | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     hosts: Mapping[Role, Hosts] = field(default_factory=lambda: MappingProxyType({}))
     servers: int | None = None
@@ -78,9 +84,47 @@ class Spec:
                 )
 
     def pairs(self, drivers: Iterable[str]) -> tuple[tuple[str, str], ...]:
-        """The drivers of server and client for each parameter of the test, without repeats."""
-        pairs = ((self.server_driver or name, self.client_driver or name) for name in drivers)
+        """The drivers of server and client for each parameter of the test, without repeats.
+
+        Where each host of a side has its own, their names are joined by ``+``.
+
+        :raises UsageError: if there are more or fewer names than hosts.
+        """
+        pairs = (
+            (self._names(Role.SERVER, self.server_driver, name), self._names(Role.CLIENT, self.client_driver, name))
+            for name in drivers
+        )
         return tuple(dict.fromkeys(pairs))
+
+    def _names(self, role: Role, cast: Cast | None, default: str) -> str:
+        if cast is None or isinstance(cast, str):
+            return cast or default
+        need, argument, noun = self.need(), f"{role.value}_driver=", f"{role.value}s"
+        hosts = need.servers if role is Role.SERVER else need.clients
+        if isinstance(cast, Mapping):
+            if wrong := sorted(index for index in cast if not 0 <= index < hosts):
+                raise UsageError(
+                    f"{argument} names a driver for number {wrong[0]}, there are {hosts} {noun}, from 0 on"
+                )
+            names = tuple(cast.get(index, default) for index in range(hosts))
+        else:
+            names = cast
+            if len(names) != hosts:
+                raise UsageError(f"{argument} names {len(names)} drivers, there are {hosts} {noun}: name one for each")
+        return names[0] if len(set(names)) == 1 else EACH.join(names)
+
+
+def _cast(value: object) -> Cast:
+    expected = f'expected a driver\'s name, a list with one for each host, or {{INDEX: "NAME"}}, found {value!r}'
+    if isinstance(value, Mapping):
+        if not value or not all(type(key) is int and isinstance(name, str) for key, name in value.items()):
+            raise ValueError(expected)
+        return MappingProxyType(dict(value))
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(name, str) and name for name in value):
+        raise ValueError(expected)
+    return tuple(value)
 
 
 def _is(kind: type | tuple[type, ...], words: str) -> Callable[[object], Any]:
@@ -146,8 +190,8 @@ def _gates(value: object) -> Mapping[str, Gate]:
 _CHECKS: Mapping[str, Callable[[object], Any]] = {
     "scenario": _scenario,
     "drivers": _names,
-    "server_driver": _is(str, "a driver's name"),
-    "client_driver": _is(str, "a driver's name"),
+    "server_driver": _cast,
+    "client_driver": _cast,
     "options": _options,
     "hosts": _kinds,
     "servers": _at_least(0),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_netbench.contest import Contest
+from pytest_netbench.drivers.build import built
 from pytest_netbench.errors import NetbenchError, UsageError
-from pytest_netbench.gate.contenders import contenders
+from pytest_netbench.gate.contenders import Contender, contenders
+from pytest_netbench.marker import EACH
 from pytest_netbench.options import OPTIONS
 from pytest_netbench.roles import Role
+from pytest_netbench.session import known
 
 if TYPE_CHECKING:
     from pytest_netbench.bench import Plan
@@ -53,26 +57,28 @@ def prepare(session: Session, items: Sequence[pytest.Item]) -> None:
 
 def _contest(session: Session, item: pytest.Item, wanted: Spec, chosen: Arms) -> Contest | NetbenchError:
     pair: tuple[str, str] = item.callspec.params["netbench_driver"]  # type: ignore[attr-defined]
+    own = {role: tuple(names.split(EACH)) for role, names in zip((Role.SERVER, Role.CLIENT), pair, strict=True)}
     try:
-        own = {role: session.driver(name) for role, name in zip((Role.SERVER, Role.CLIENT), pair, strict=True)}
-        ref, cand = contenders(chosen, own, wanted.options, wanted.link, session.driver, build)
+        ref, cand = contenders(chosen, own, wanted.options, wanted.link, Workshop(session))
     except NetbenchError as error:
         return error
-    for one in (ref, cand):
-        session.drivers.update({row.name: row for row in one.drivers.values()})
+    for row in _rows(ref, cand):
+        if row.name not in session.drivers:
+            session.drivers[row.name] = row
     return Contest(ref, cand, session.entries, repeat=repeat(item))
 
 
+def _rows(*arms: Contender) -> Iterator[Driver]:
+    for one in arms:
+        for drivers in one.drivers.values():
+            yield from drivers
+
+
 def contest_of(item: pytest.Item) -> Contest | None:
-    """The arms of a test, if it has some.
-
-    :raises NetbenchError: if they could not be made.
-    """
-    from dataclasses import replace
-
+    """The arms of a test, if it has some; if they could not be made, the test ends in the words of what failed."""
     made = item.stash.get(CONTEST, None)
     if isinstance(made, NetbenchError):
-        raise made
+        pytest.fail(str(made), pytrace=False)
     return None if made is None else replace(made, attempt=getattr(item, "execution_count", 1))
 
 
@@ -81,10 +87,11 @@ def contest(session: Session, plan: Plan, chosen: Arms, link: Link | None) -> Co
 
     :raises UsageError: for programs that the hosts don't know, since only markers and options tell them beforehand.
     """
-    own = {Role.SERVER: plan.server_driver, Role.CLIENT: plan.client_driver}
-    ref, cand = contenders(chosen, own, plan.spec.options, link or plan.spec.link, session.driver, build)
+    sides = {Role.SERVER: plan.server_driver, Role.CLIENT: plan.client_driver}
+    own = {role: tuple(row.name for row in plan.each.get(role, (driver,))) for role, driver in sides.items()}
+    ref, cand = contenders(chosen, own, plan.spec.options, link or plan.spec.link, Workshop(session))
     for one in (ref, cand):
-        for row in one.drivers.values():
+        for row in _rows(one):
             if row.name not in session.drivers:
                 raise UsageError(
                     f"arm {one.label}: programs of a build or a path must be known before hosts are made: "
@@ -93,12 +100,30 @@ def contest(session: Session, plan: Plan, chosen: Arms, link: Link | None) -> Co
     return Contest(ref, cand)
 
 
-def build(row: Driver, ref: str) -> Path:
-    """The folder with what a row's build command makes of a git ref.
+class Workshop:
+    """Rows and builds of a session, as arms want them."""
 
-    :raises UsageError: if it has none.
-    """
-    raise UsageError(f"driver {row.name} can't be built from {ref!r}: it has no `build` command")
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def ready(self, name: str) -> Driver:
+        """The session's row; if it is built, from the working tree."""
+        self._session.ensure_built(name)
+        return self._session.driver(name)
+
+    def raw(self, name: str) -> Driver:
+        """The row as the configuration has it."""
+        return known("driver", name, self._session.drivers)
+
+    def build(self, row: Driver, ref: str) -> Path:
+        """The folder with what a row's build command makes of a git ref.
+
+        :raises UsageError: if it has none, or there is no such ref.
+        :raises BuildError: if it fails.
+        """
+        if not row.build:
+            raise UsageError(f"driver {row.name} can't be built from {ref!r}: it has no `build` command")
+        return built(row, ref, self._session.settings.home)
 
 
 def repeat(item: pytest.Item) -> str:

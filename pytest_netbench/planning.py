@@ -14,12 +14,11 @@ import pytest
 
 from pytest_netbench import matching
 from pytest_netbench.bench import Netbench, Plan
-from pytest_netbench.errors import DriverMissing, Unsupported
+from pytest_netbench.errors import BuildError, DriverMissing, Unsupported
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.marker import Spec, spec_of
-from pytest_netbench.result.environment import environment
 from pytest_netbench.roles import Role
 from pytest_netbench.standards import Standards
 
@@ -58,8 +57,9 @@ def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
             drivers = (named[0],)
     pairs = wanted.pairs(drivers)
     for pair in pairs:
-        for name in pair:
-            session.driver(name).check_options(wanted.options)
+        for names in pair:
+            for driver in session.cast(names):
+                driver.check_options(wanted.options)
     return pairs
 
 
@@ -75,33 +75,48 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         pytest.skip(f"needs hosts of {wanted.provider}: --netbench-provider {wanted.provider}")
     if (refusal := session.provider_class().refuses(wanted.need())) is not None:
         pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
-    server, client = (session.driver(name) for name in pair)
-    _skip_if_unable(wanted, server, client)
+    made = matching.contest_of(item)
+    if made is None:
+        _build(session, pair)
+    servers, clients = (session.cast(names) for names in pair)
+    if made is None:
+        _skip_if_unable(wanted, servers, clients)
     share = session.budget.share(gated=matching.is_gated(session, wanted))
     return Plan(
         nodeid=item.nodeid,
         spec=wanted,
-        server_driver=server,
-        client_driver=client,
+        server_driver=servers[0],
+        client_driver=clients[0],
+        each={Role.SERVER: servers, Role.CLIENT: clients},
         rounds=chosen.rounds.over(wanted.rounds),
         warmup=chosen.warmup.over(wanted.warmup),
         timeout=chosen.timeout.over(wanted.timeout),
         budget=wanted.budget if share is None else share,
-        contest=matching.contest_of(item),
+        contest=made,
         mode=chosen.gate,
     )
 
 
-def _skip_if_unable(wanted: Spec, server: Driver, client: Driver) -> None:
+def _build(session: Session, names: tuple[str, ...]) -> None:
+    """Have all that is built; a build that fails is an error of the test that needs it, in the build's words."""
+    for name in names:
+        try:
+            session.ensure_built(name)
+        except BuildError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+def _skip_if_unable(wanted: Spec, servers: tuple[Driver, ...], clients: tuple[Driver, ...]) -> None:
     from pytest_netbench.scenario.analysis import analyse
 
     try:
-        for driver in (server, client):
+        for driver in (*servers, *clients):
             driver.locate()
         if wanted.scenario is not None:
             analysis = analyse(wanted.scenario)
-            server.check(analysis, Role.SERVER, wanted.options)
-            client.check(analysis, Role.CLIENT, wanted.options)
+            for role, drivers in ((Role.SERVER, servers), (Role.CLIENT, clients)):
+                for driver in drivers:
+                    driver.check(analysis, role, wanted.options)
     except DriverMissing as error:
         pytest.skip(str(error))
     except Unsupported as error:
@@ -118,7 +133,7 @@ async def provider(session: Session) -> AsyncIterator[Provider]:
         context = ProviderContext(
             run=session.name,
             ledger=ledger,
-            drivers=dump(session.drivers),
+            drivers=dump(session.hosts_drivers),
             settings=session.settings.providers.get(session.settings.provider, {}),
             keep=session.settings.keep_hosts,
         )
@@ -159,7 +174,7 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         contend=lambda arms, link: matching.contest(session, made, arms, link),
         judged=session.judged,
         spend=session.budget.spend,
-        standards=Standards(session.references, session.acceptances, environment),
+        standards=Standards(session.references, session.acceptances(session.settings.ab or made.spec.ab)),
     )
 
 

@@ -65,7 +65,7 @@ def _check_names(session: Session) -> None:
         session.provider_class()
         for name in session.settings.drivers.over(None):
             session.driver(name)
-        _ = (session.references, session.acceptances)
+        _ = (session.references, session.acceptances())
         if session.settings.save is not None:
             _check_save(session.settings)
     except (UsageError, ResultsError) as error:

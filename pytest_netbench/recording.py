@@ -188,7 +188,8 @@ class Recorder:
         from pytest_netbench.result.words import count
 
         session = session_of(self._config)
-        old = accept.stale(session.acceptances, {test.nodeid: test.verdicts for test in record.tests})
+        session.acceptances()
+        old = accept.stale(session.accepted, {test.nodeid: test.verdicts for test in record.tests})
         notes = [*stale_notes(one.text for one in old)]
         if (name := session.settings.save) is not None:
             path = baseline_file.place(session.settings.home, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,16 +11,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pytest_netbench.drivers.driver import CpuBy
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.errors import RunError, Unsupported, UsageError
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
 from pytest_netbench.result.foreign import foreign_share
-from pytest_netbench.result.metrics import measure
+from pytest_netbench.result.metrics import Spent, measure, slopes, spent
 from pytest_netbench.result.model import Round
 from pytest_netbench.result.validity import Budgets, from_outside, judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import Analysis, analyse
 from pytest_netbench.scenario.certificates import certify
+from pytest_netbench.scenario.smaller import smaller
 from pytest_netbench.telemetry.gather import read_host
 from russula import Coordinator, RussulaError, Target, WorkerFailed
 
@@ -44,7 +46,9 @@ Clients = Coordinator[NetbenchClient]
 class Trial:
     """What is run, the same in every round of one arm.
 
-    ``options`` of each side; ``timeout``: seconds that a round may take from its start instant.
+    ``options`` of each side. ``timeout``: seconds that a round may take from its start instant. ``smaller``: what is
+    run in addition where a driver tells the CPU time of its whole process only. ``each``: the drivers of a side's hosts
+    in their order, where they differ.
     """
 
     scenario: Scenario
@@ -53,9 +57,14 @@ class Trial:
     client_driver: Driver
     options: Mapping[Role, Mapping[str, Any]]
     timeout: float
+    smaller: Trial | None = None
+    each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
 
-    def driver(self, role: Role) -> Driver:
-        """The driver of one side."""
+    def driver(self, role: Role, index: int = 0) -> Driver:
+        """The driver of one host of a side."""
+        drivers = self.each.get(role, ())
+        if len(drivers) > 1:
+            return drivers[index]
         return self.server_driver if role is Role.SERVER else self.client_driver
 
 
@@ -63,21 +72,38 @@ def trial(
     scenario: Scenario,
     server_driver: Driver,
     client_driver: Driver,
-    options: Mapping[Role, Mapping[str, Any]],
+    options: Mapping[str, Any],
     timeout: float | None = None,
+    *,
+    by_role: Mapping[Role, Mapping[str, Any]] | None = None,
+    each: Mapping[Role, Sequence[Driver]] | None = None,
+    slope: bool = False,
 ) -> Trial:
     """Get a scenario ready: certificates are made where a driver needs them, the longest time is found.
+
+    ``by_role``: the options of each side, where they differ.
+
+    ``slope``: CPU time is wanted per byte or operation without what it takes to start, from drivers that don't tell it.
 
     :raises Unsupported: if a driver can't do it.
     :raises UsageError: if an option isn't one of the drivers'.
     """
-    analysis = analyse(scenario)
-    for driver, role in ((server_driver, Role.SERVER), (client_driver, Role.CLIENT)):
-        driver.check(analysis, role, options[role])
-    if server_driver.secure or client_driver.secure:
+    analysis, chosen = analyse(scenario), by_role or dict.fromkeys(Role, options)
+    sides = {Role.SERVER: (server_driver,), Role.CLIENT: (client_driver,), **(each or {})}
+    for role, drivers in sides.items():
+        hosts = len(scenario.servers if role is Role.SERVER else scenario.clients)
+        if len(drivers) not in (1, hosts):
+            raise UsageError(f"{len(drivers)} drivers for {hosts} {role.value}s: name one for each, or one for all")
+        for driver in drivers:
+            driver.check(analysis, role, chosen[role])
+    every = [driver for drivers in sides.values() for driver in drivers]
+    if any(driver.secure for driver in every):
         scenario = certify(scenario)
     longest = timeout if timeout is not None else 2 * analysis.shortest_s + SLACK
-    return Trial(scenario, analysis, server_driver, client_driver, options, longest)
+    made = Trial(scenario, analysis, server_driver, client_driver, chosen, longest, each=sides)
+    sloped = slope or any(driver.cpu is CpuBy.SLOPE for driver in every)
+    less = smaller(scenario) if sloped else None
+    return made if less is None else replace(made, smaller=replace(made, scenario=less, analysis=analyse(less)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +146,7 @@ class Stage:
             return Job(
                 role=host.role,
                 index=host.index,
-                driver=self.trial.driver(host.role).name,
+                driver=self.trial.driver(host.role, host.index).name,
                 options=self.trial.options[host.role],
                 peers=peers(),
                 bind=host.data,
@@ -192,6 +218,10 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
 
     :raises RunError: if a host left nothing that can be read.
     """
+    return _collect(stage, serving, dialling, started)[0]
+
+
+def _collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> tuple[Round, Spent]:
     reports = [_report(stage, host) for host in (*stage.servers, *stage.clients)]
     begins = [one.began_ns for one in reports if one.role is Role.CLIENT and one.began_ns is not None]
     ends = [one.ended_ns for one in reports if one.role is Role.CLIENT and one.ended_ns is not None]
@@ -202,7 +232,7 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
     silent = serving.silent_bytes + dialling.silent_bytes
     armed = all(one.armed for one in reports if one.role is Role.CLIENT)
     metrics, samples, whole = measure(stage.trial.scenario, reports)
-    return Round(
+    done = Round(
         index=stage.index,
         arm=stage.arm,
         started=started,
@@ -214,28 +244,78 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
         validity=judge(stage.trial.scenario, stage.trial.analysis, reports, skew, armed, silent, stage.budgets),
         samples=samples,
         whole_process=whole,
+        untold=tuple(dict.fromkeys(_untold(stage, reports))),
         exogenous=from_outside(stage.trial.scenario, stage.trial.analysis, reports),
         foreign=foreign_share(reports),
     )
+    return done, spent(stage.trial.scenario, reports)
+
+
+def _untold(stage: Stage, reports: Iterable[HostReport]) -> Iterator[str]:
+    """What drivers don't tell, a sentence each."""
+    for one in reports:
+        if one.driver.untold:
+            facts = ", ".join(sorted(fact.value for fact in one.driver.untold))
+            yield f"{stage.trial.driver(one.role, one.index).name} as {one.role.value} doesn't tell {facts}"
 
 
 def _report(stage: Stage, host: Host) -> HostReport:
     return read_host(
-        stage.folder / host.name, stage.trial.driver(host.role), stage.trial.scenario, host.role, host.index, host.name
+        stage.folder / host.name,
+        stage.trial.driver(host.role, host.index),
+        stage.trial.scenario,
+        host.role,
+        host.index,
+        host.name,
     )
 
 
 async def carry_out(stage: Stage) -> Round:
-    """One whole round.
+    """One whole round; a smaller one after it where its CPU time covers whole processes, and is wanted without.
 
     :raises RunError: if it could not be carried out; names host, state, and what the driver last said.
     :raises Unsupported: if a driver said, when it was run, that it can't do this scenario.
     """
+    done, cost = await _carry_out(stage)
+    less = stage.trial.smaller
+    if less is None or not done.valid or not any(".cpu_per_" in name for name in done.whole_process):
+        return done
+    folder = stage.folder / "smaller"
+    folder.mkdir(exist_ok=True)
+    file = folder / "scenario.json"
+    less.scenario.write(file)
+    second, cost_less = await _carry_out(replace(stage, trial=less, folder=folder, scenario_file=file))
+    return sloped(done, second, slopes(cost, cost_less))
+
+
+def sloped(done: Round, second: Round, found: Mapping[str, float | None]) -> Round:
+    """A round whose CPU times of whole processes gave way to the slopes between it and a smaller one."""
+    if not second.valid:
+        reasons = (f"its smaller run doesn't count: {reason}" for reason in second.validity)
+        outside = tuple(f"its smaller run doesn't count: {reason}" for reason in second.exogenous)
+        return replace(done, validity=tuple(reasons), exogenous=outside)
+    wanted = {name: value for name, value in found.items() if name in done.whole_process}
+    flat = tuple(
+        f"{name}: the larger run took no more CPU time than the smaller one, the slope needs more bytes"
+        for name, value in sorted(wanted.items())
+        if value is None
+    )
+    known = {name: value for name, value in wanted.items() if value is not None}
+    return replace(
+        done,
+        metrics={**{name: value for name, value in done.metrics.items() if name not in wanted}, **known},
+        whole_process=done.whole_process - wanted.keys(),
+        slopes=frozenset(known),
+        validity=flat,
+    )
+
+
+async def _carry_out(stage: Stage) -> tuple[Round, Spent]:
     started = now()
     try:
         async with servers(stage) as serving, clients(stage, lambda: serving) as dialling:
             await play(stage, serving, dialling)
-            return collect(stage, serving, dialling, started)
+            return _collect(stage, serving, dialling, started)
     except WorkerFailed as error:
         if error.reason == Reason.UNSUPPORTED:
             raise Unsupported(f"{error.worker}: {error.detail}") from None

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_netbench.budget import Budget
-from pytest_netbench.errors import UsageError, nearest
+from pytest_netbench.errors import BuildError, UsageError, nearest
+from pytest_netbench.marker import EACH
 
 if TYPE_CHECKING:
+    from pytest_netbench.drivers.build import Build
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.gate.accept import Acceptance
+    from pytest_netbench.gate.arms import Arms
     from pytest_netbench.gate.baseline import Reference
     from pytest_netbench.hosts.ledger import Ledger
     from pytest_netbench.hosts.provider import Provider
@@ -49,6 +52,7 @@ class Session:
     ``run`` names the whole run, ``name`` this process's part of it. ``read`` finds the settings, ``added_drivers`` and
     ``added_providers`` what plugins offer: each is asked once, when it is first needed. ``entries``: gated metrics of
     all tests of the session. ``judged``: what gated tests came to, so that running one again doesn't ask anew.
+    ``accepted``: the regressions that tests were told to let pass.
     """
 
     read: Callable[[], Settings]
@@ -61,6 +65,10 @@ class Session:
     ledger: Ledger | None = None
     entries: int = 1
     judged: dict[str, Result] = field(default_factory=dict)
+    accepted: dict[Acceptance, None] = field(default_factory=dict)
+    _trailers: dict[str, tuple[Acceptance, ...]] = field(default_factory=dict)
+    _builds: dict[str, Build] = field(default_factory=dict)
+    _failed_builds: dict[str, BuildError] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -86,19 +94,21 @@ class Session:
 
         return tuple(reference(self.settings.home, text) for text in self.settings.baselines)
 
-    @cached_property
-    def acceptances(self) -> tuple[Acceptance, ...]:
-        """The regressions that are let pass: by options, and by the trailers of the commits that are compared.
+    def acceptances(self, arms: Arms | None = None) -> tuple[Acceptance, ...]:
+        """The regressions that are let pass between two arms: by options, and by trailers of the commits in between.
+
+        Without arms that are built, the commit that is checked out counts alone. What was asked for is ``accepted``.
 
         :raises UsageError: if one is malformed.
         """
-        from pytest_netbench.gate.accept import acceptance, trailers
+        from pytest_netbench.gate.accept import acceptance, compared_commits, trailers
 
-        commits = "HEAD"
-        if (arms := self.settings.ab) is not None and arms.ref.build and arms.cand.build:
-            commits = f"{arms.ref.build}..{arms.cand.build}"
         by_option = [acceptance(text) for text in self.settings.accept]
-        return tuple(dict.fromkeys([*by_option, *trailers(self.settings.home, commits)]))
+        commits = compared_commits(arms or self.settings.ab, self.settings.home)
+        if commits not in self._trailers:
+            self._trailers[commits] = trailers(self.settings.home, commits)
+        self.accepted |= dict.fromkeys([*by_option, *self._trailers[commits]])
+        return tuple(dict.fromkeys([*by_option, *self._trailers[commits]]))
 
     @cached_property
     def drivers(self) -> dict[str, Driver]:
@@ -123,11 +133,52 @@ class Session:
         return {LocalProvider.name: LocalProvider, **self.added_providers()}
 
     def driver(self, name: str) -> Driver:
-        """A driver's row.
+        """A driver's row; of one that is built, with the place where its build of the working tree is, or will be.
 
-        :raises UsageError: if there is none of that name.
+        :raises UsageError: if there is none of that name, or its repository isn't found.
         """
-        return known("driver", name, self.drivers)
+        row = known("driver", name, self.drivers)
+        if not row.build:
+            return row
+        from pytest_netbench.drivers import build
+        from pytest_netbench.drivers.repository import WORKTREE
+
+        if name not in self._builds:
+            self._builds[name] = build.plan(row, WORKTREE, self.settings.home)
+        return build.at(row, self._builds[name].out)
+
+    def cast(self, names: str) -> tuple[Driver, ...]:
+        """The rows of one side: one for all its hosts, or one for each, their names joined by ``+``.
+
+        :raises UsageError: if there is none of a name.
+        """
+        return tuple(self.driver(name) for name in names.split(EACH))
+
+    @property
+    def hosts_drivers(self) -> Mapping[str, Driver]:
+        """The table as hosts get it: of drivers that are built, those that were asked for know where they are."""
+        return {**self.drivers, **{name: self.driver(name) for name in self._builds}}
+
+    def ensure_built(self, names: str) -> None:
+        """Build each that is built and hasn't been; once a session, also where that fails.
+
+        :raises BuildError: with the last lines that its build printed.
+        """
+        self.cast(names)
+        for name in names.split(EACH):
+            self._ensure_built(name)
+
+    def _ensure_built(self, name: str) -> None:
+        if name in self._failed_builds:
+            raise self._failed_builds[name]
+        if name in self._builds:
+            from pytest_netbench.drivers import build
+
+            try:
+                build.ensure(self._builds[name])
+            except BuildError as error:
+                self._failed_builds[name] = error
+                raise
 
     def provider_class(self, name: str | None = None) -> type[Provider]:
         """The provider of that name, or the one that this session uses.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_netbench.gate.accept import Acceptance, accepted
 from pytest_netbench.gate.baseline import Reference, facts_of
 from pytest_netbench.gate.limits import Limits
+from pytest_netbench.result.environment import environment
 from pytest_netbench.result.model import MetricVerdict, TestRecord
 
 
@@ -15,9 +16,9 @@ from pytest_netbench.result.model import MetricVerdict, TestRecord
 class Standards:
     """The references and acceptances of a session; ``machine``: the facts of this one, asked when they are needed."""
 
-    references: tuple[Reference, ...]
-    acceptances: tuple[Acceptance, ...]
-    machine: Callable[[], Mapping[str, object]]
+    references: tuple[Reference, ...] = ()
+    acceptances: tuple[Acceptance, ...] = ()
+    machine: Callable[[], Mapping[str, object]] = environment
 
     def against_baselines(
         self, test: TestRecord, bounds: Mapping[str, Limits], *, taken: Container[str]

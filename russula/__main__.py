@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from russula.errors import AddressError, CredentialsError, LocalProtocolError, RussulaError
-from russula.introspect import mermaid, text
+from russula.introspect import markdown, mermaid, text
 from russula.protocol import Protocol
 
 GROUP = "russula.protocols"
 """The group of entry points in which packages offer their protocols."""
 
-_FORMS = {"mermaid": mermaid, "text": text}
+_FORMS: Mapping[str, Callable[[Protocol], str]] = {
+    "mermaid": lambda protocol: "\n".join(mermaid(protocol)),
+    "markdown": markdown,
+    "text": text,
+}
 
 
 class NoSuchProtocolError(RussulaError):
@@ -52,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m russula", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     draw = _command(commands, "draw", "print a protocol's tables", protocol=True)
-    draw.add_argument("--form", choices=sorted(_FORMS), default=None, help="only this form (default: both)")
+    draw.add_argument("--form", choices=sorted(_FORMS), default=None, help="only this form (default: mermaid and text)")
     made = _command(commands, "credentials", "write a run's authority and leaves")
     made.add_argument("folder", metavar="DIR", type=Path)
     worker = _command(commands, "worker", "be a worker that plays a driver", protocol=True)
@@ -66,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     drive.add_argument("--deadline", metavar="S", type=float, default=60.0, help="seconds (default: 60)")
     for one in (worker, drive):
         one.add_argument("--credentials", metavar="DIR", type=Path, help="of this run; TCP needs them")
+        one.add_argument("--log", action="store_true", help="write each transition to standard error, a JSON line each")
     return top
 
 
@@ -79,6 +86,8 @@ def _command(commands: Any, name: str, text: str, *, protocol: bool = False) -> 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 at the state, 1 if it wasn't reached, 2 for a wrong call."""
     given = parser().parse_args(arguments)
+    if vars(given).get("log"):
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         return _run(given)
     except (LocalProtocolError, AddressError, CredentialsError, NoSuchProtocolError) as error:
@@ -97,7 +106,7 @@ def _run(given: argparse.Namespace) -> int:
     match given.command:
         case "draw":
             protocol = find(given.protocol)
-            for form in [given.form] if given.form else sorted(_FORMS):
+            for form in [given.form] if given.form else ["mermaid", "text"]:
                 print(_FORMS[form](protocol), end="")
         case "credentials":
             by_hand.write_credentials(given.folder)

@@ -31,8 +31,11 @@ DEADLINE = 60.0
 """Seconds for ``run_till`` where neither it nor ``connect`` names another."""
 LEASE = 10.0
 """Seconds for which a worker goes on without a connection, and its coordinator tries to have one again."""
-LEAD, LEAD_EACH = 0.03, 0.0001
-"""Seconds between the announcement of the agreed instant and the instant; more for each worker."""
+LEAD = 0.03
+"""Seconds between the announcement of the agreed instant and the instant."""
+LEAD_EACH, LEAD_QUESTIONS = 0.0001, 3
+"""More for each worker: this many seconds, and as long as so many questions about its clock took. An announcement
+costs both ends more than a question, and the last worker has to hear of the instant before it comes."""
 MEASURED_AT_ONCE = 32
 """Workers whose clocks are measured at the same time: more would wait for each other, and be less sure."""
 FRESH, MEASURED_ANEW = 1.0, 5
@@ -67,6 +70,7 @@ class Coordinator(Generic[W]):
         self._lead, self._patience = lead, patience
         self._instant_ns: int | None = None
         self._measured_after = False
+        self._question_s = 0.0
         self._goals: list[Goal] = []
         self._listeners: list[_Listener] = []
 
@@ -225,7 +229,7 @@ class Coordinator(Generic[W]):
         if leads_to & instants:
             await self._measure_all_lately(members)
             unsure = max(one.clock.first.uncertainty_ns for one in members if one.clock) / 1e9
-            lead = self._lead + LEAD_EACH * len(members) + 2 * unsure
+            lead = self._lead + (LEAD_EACH + LEAD_QUESTIONS * self._question_s) * len(members) + 2 * unsure
             self._instant_ns = self._clock() + round(lead * 1e9)
         elif self._instant_ns is not None and not self._measured_after:
             self._measured_after = True
@@ -245,13 +249,15 @@ class Coordinator(Generic[W]):
                 return
 
     async def _measure(self, members: Iterable[Member]) -> None:
-        slots = asyncio.Semaphore(MEASURED_AT_ONCE)
+        slots, questions, began = asyncio.Semaphore(MEASURED_AT_ONCE), 0, self._clock()
 
         async def one(member: Member) -> None:
+            nonlocal questions
             async with slots:
-                await member.measure(after=self._measured_after)
+                questions += await member.measure(after=self._measured_after)
 
         await _gather(one(member) for member in members)
+        self._question_s = (self._clock() - began) / 1e9 / max(questions, 1)
 
     def _explain(self, state: W, seconds: float) -> str:
         missing = [member for member in self._members.values() if not member.has_entered(state)]

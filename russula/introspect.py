@@ -60,19 +60,21 @@ def label(trigger: Trigger) -> str:
             return "finished"
 
 
-def mermaid(protocol: Protocol) -> str:
-    """Both sides as one mermaid state diagram each."""
-    sides = (("coordinator", protocol.coordinator), ("worker", protocol.worker))
-    return "\n".join(line for name, role in sides for line in _mermaid(f"{protocol.name}, {name}", role)) + "\n"
+def mermaid(protocol: Protocol) -> tuple[str, str]:
+    """The coordinator's table and the worker's, as a mermaid state diagram each."""
+    return _mermaid(f"{protocol.name}, coordinator", protocol.coordinator), _mermaid(
+        f"{protocol.name}, worker", protocol.worker
+    )
 
 
-def _mermaid(title: str, role: Role[Enum]) -> list[str]:
+def _mermaid(title: str, role: Role[Enum]) -> str:
     lines = ["---", f"title: {title}", "---", "stateDiagram-v2", f"    [*] --> {role.initial.name}"]
     for state, row in role.table.items():
         lines += [f"    {state.name} --> {target.name}: {label(trigger)}" for trigger, target in row.items()]
         if not row:
             lines.append(f"    {state.name} --> [*]")
-    return lines
+    failed = role.failed.name
+    return "\n".join([*lines, f"    {failed}: {failed}, from any state but the ends", f"    {failed} --> [*]"]) + "\n"
 
 
 def text(protocol: Protocol) -> str:
@@ -84,4 +86,11 @@ def text(protocol: Protocol) -> str:
             star = "*" if state in role.acts else " "
             rows = [(label(trigger), target.name) for trigger, target in row.items()] or [("", "(end)")]
             lines += [f"  {state.name + star:12} {trigger:16} {target}" for trigger, target in rows]
+        lines.append(f"  {'(any)':12} {'failure':16} {role.failed.name}")
     return "\n".join(lines) + "\n"
+
+
+def markdown(protocol: Protocol) -> str:
+    """All of it, as it stands in a page."""
+    fenced = (("mermaid", one) for one in mermaid(protocol))
+    return "\n".join(f"```{form}\n{drawn}```\n" for form, drawn in (*fenced, ("text", text(protocol))))

@@ -120,9 +120,10 @@ class Link(Buffered):
             while size < HELD and (said := dialogue.next()) is not None:
                 batch.append(said)
                 size += len(said)
-            if not batch:
+            if batch:
+                self._write(batch[0] if len(batch) == 1 else b"".join(batch))
+            if size < HELD:
                 return
-            self._write(batch[0] if len(batch) == 1 else b"".join(batch))
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:

@@ -152,8 +152,8 @@ class Member:
         if self._link is not None:
             self._silent_bytes += self._link.wake(by_message=False)
 
-    async def measure(self, *, after: bool) -> None:
-        """Estimate the worker's clock, before the agreed start or after the end."""
+    async def measure(self, *, after: bool) -> int:
+        """Estimate the worker's clock, before the agreed start or after the end; returns the number of questions."""
         samples: list[Sample] = []
         while len(samples) < SAMPLES:
             samples.append(await self._round_trip())
@@ -161,6 +161,7 @@ class Member:
                 break
         found: Offset = estimate(samples)
         self.clock = Clock(self.clock.first, found) if after and self.clock is not None else Clock(found)
+        return len(samples)
 
     async def _round_trip(self) -> Sample:
         while True:

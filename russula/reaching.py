@@ -71,13 +71,15 @@ class Reach:
         async with self._slots:
             limit = min(TRY * 2 ** min(self.tries, 8), TRY_MOST)
             self.tries += 1
-            self.greeted = asyncio.get_running_loop().create_future()
+            self.greeted = greeted = asyncio.get_running_loop().create_future()
             wire: asyncio.BaseTransport | None = None
             try:
                 async with asyncio.timeout(limit):
                     wire = await self._dial(self._address, link, self._securing)
-                    await self.greeted
-            except BaseException:
+                    await greeted
+            except BaseException as error:
+                if isinstance(error, TimeoutError) and greeted.done() and greeted.exception() is None:
+                    return  # the worker's hello and the limit came in one turn of a loop that was held up
                 link.abort()
                 if isinstance(wire, asyncio.WriteTransport):
                     wire.abort()  # a handshake that isn't done has no link yet

@@ -28,6 +28,8 @@ INSTANT, BEGAN = "instant_ns", "began_ns"
 """Keys of the agreed start in the data of a coordinator's announcement, and of the real one in a worker's."""
 LEASE_MOST = 3600.0
 """Seconds: the longest lease that a coordinator may ask for."""
+TAIL = 1 << 16
+"""Characters of a failure's sentence, and of its driver's last words: the last ones are sent."""
 EARLY = 64
 """Messages that may come before a conversation's service is ready."""
 
@@ -203,7 +205,8 @@ class Talk:
             self._leave()
             return
         self._link = None
-        self._note(logging.WARNING, "lost", str(error or "the coordinator ended the connection"))
+        level = logging.INFO if self._machine.ended else logging.WARNING
+        self._note(level, "lost", str(error or "the coordinator ended the connection"))
         self._lease = self._loop.call_later(self._lease_s, self._expire)
 
     def _expire(self) -> None:
@@ -357,7 +360,7 @@ class Talk:
         self._note(
             logging.INFO if said.reason == "left" else logging.WARNING, "failed", f"{said.reason}: {said.detail}"
         )
-        self._dialogue.say(Failed(said.reason, said.detail, said.tail))
+        self._dialogue.say(Failed(said.reason[:TAIL], said.detail[-TAIL:], said.tail[-TAIL:]))
         self._flush_soon()
 
     def _note(self, level: int, event: str, detail: str = "") -> None:

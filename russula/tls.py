@@ -163,6 +163,8 @@ class Tls(asyncio.Transport, Buffered):
                 if not data:
                     break
                 self._inner.data_received(data)
+                if not self._incoming.pending and not self._tls.pending():
+                    return
         except ssl.SSLWantReadError:
             self._flush()
             return

@@ -52,11 +52,13 @@ async def connect(address: str, protocol: asyncio.Protocol, securing: Securing |
     """Connect once; the protocol is told of it, over TCP when it is secret. Returns what may be ended before that.
 
     :raises AddressError: if the address makes no sense, or is TCP without credentials.
-    :raises OSError: if nobody listens.
+    :raises OSError: if nobody listens, or another user does.
     """
     where, loop = parse(address), asyncio.get_running_loop()
     if isinstance(where, Path):
-        wire, _ = await loop.create_unix_connection(lambda: protocol, str(where))
+        wire, _ = await loop.create_unix_connection(lambda: _OfThisUser(lambda _: protocol), str(where))
+        if wire.get_protocol() is not protocol:
+            raise PermissionError(f"{address}: another user's process listens there")
         return wire
     secret = _secure(address, securing)(protocol)
     wire, _ = await loop.create_connection(lambda: secret, *where)
@@ -77,31 +79,35 @@ def listen(address: str, accept: Accept, securing: Securing | None = None) -> Ab
     return _listen_tcp(*where, accept, _secure(address, securing))
 
 
-class _Accepted(asyncio.Protocol):
+class _Chooses(asyncio.Protocol):
     """Decides who is told of a connection, and steps aside."""
 
-    def __init__(self, who: Callable[[asyncio.Transport], asyncio.Protocol | None]) -> None:
+    def __init__(self, who: Accept) -> None:
         self._who = who
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         told = self._who(transport)
-        if told is None:
-            transport.abort()
+        transport.set_protocol(told)
+        told.connection_made(transport)
+
+
+class _OfThisUser(_Chooses):
+    """The same, if this user is at the other end; else the connection is ended, and nobody is told."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if peer_uid(transport.get_extra_info("socket")) == os.getuid():
+            super().connection_made(transport)
         else:
-            transport.set_protocol(told)
-            told.connection_made(transport)
+            transport.abort()
 
 
 @asynccontextmanager
 async def _listen_unix(path: Path, accept: Accept) -> AsyncIterator[str]:
     _free(path)
-
-    def who(transport: asyncio.Transport) -> asyncio.Protocol | None:
-        return accept(transport) if peer_uid(transport.get_extra_info("socket")) == os.getuid() else None
-
     loop = asyncio.get_running_loop()
-    server = await loop.create_unix_server(lambda: _Accepted(who), str(path), backlog=BACKLOG)
+    server = await loop.create_unix_server(lambda: _OfThisUser(accept), str(path), backlog=BACKLOG)
     try:
         yield f"unix:{path}"
     finally:
@@ -121,7 +127,7 @@ def _free(path: Path) -> None:
 async def _listen_tcp(host: str, port: int, accept: Accept, securing: Securing) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: _Accepted(lambda transport: securing(accept(transport))), host, port, backlog=BACKLOG
+        lambda: _Chooses(lambda transport: securing(accept(transport))), host, port, backlog=BACKLOG
     )
     try:
         found = server.sockets[0].getsockname()

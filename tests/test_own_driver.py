@@ -23,12 +23,17 @@ from tests.worker_rounds import Round, serving
 PAGE = Path(__file__).parents[1] / "docs" / "drivers.md"
 
 
-@pytest.fixture
-def mine(tmp_path: Path) -> Driver:
+def example() -> str:
     """The driver of the page."""
     (program,) = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return str(program)
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Driver:
+    """The driver of the page, as a row."""
     path = tmp_path / "mydriver.py"
-    path.write_text(program)
+    path.write_text(example())
     command = [sys.executable, str(path)]
     return registry.table({"mine": {"server": command, "client": command, "transport": "tcp"}})["mine"]
 
@@ -58,8 +63,10 @@ async def test_what_it_cannot_do_is_unsupported(mine: Driver, tmp_path: Path) ->
 
 def test_every_key_is_on_the_page() -> None:
     """What a section may hold is documented, and so are the options of all known drivers."""
-    from pytest_netbench.drivers.own import _KEYS
+    from pytest_netbench.drivers.own import KEYS
 
     page = PAGE.read_text()
     options = {name for row in registry.KNOWN.values() for name in row.options}
-    assert [name for name in (*_KEYS, *options) if f"`{name}`" not in page and name not in ("level", "transport")] == []
+    assert [
+        name for name in {*options, *(key for keys in KEYS.values() for key in keys)} if f"`{name}`" not in page
+    ] == []

@@ -9,6 +9,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+VARIANTS = {
+    "coordination.py": [
+        *(["--workers", str(count)] for count in (10, 100, 1000, 10_000)),
+        *(["--workers", str(count), "--tls"] for count in (10, 100, 1000)),
+    ]
+}
+"""Scripts that are run more than once, and with which arguments."""
 
 
 def scripts() -> list[Path]:
@@ -24,12 +31,12 @@ def main() -> int:
     quick = ["--quick"] if parser.parse_args().quick else []
     failed = []
     print(f"{'figure':44}{'value':>14} {'unit':6}{'n':>6}  {'reach':>10}  holds")
-    for script in scripts():
-        done = subprocess.run(
-            [sys.executable, script, *quick, "--json", "-"], stdout=subprocess.PIPE, text=True, check=False
-        )
+    for script, more in ((one, more) for one in scripts() for more in VARIANTS.get(one.name, [[]])):
+        command = [sys.executable, script, *more, *quick, "--json", "-"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        print(f"-- {' '.join([script.stem, *more])}", flush=True)
         if done.returncode:
-            failed.append(script.name)
+            failed.append(" ".join([script.name, *more]))
             continue
         for name, one in json.loads(done.stdout)["figures"].items():
             reach = "" if one.get("reach") is None else f"{one['reach']:g}"

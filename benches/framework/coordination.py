@@ -26,7 +26,7 @@ from figures import Better, Figure, main, median, ratio
 from standing import LEAF, Standing, answerers, echo, floor, standing, workers
 
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
-from russula import Coordinator, Credentials, Protocol, Target, issue
+from russula import Coordinator, Credentials, DeadlineExceeded, Protocol, Target, issue
 from russula.credentials import COORDINATOR
 
 DEADLINE = 240.0
@@ -38,6 +38,10 @@ BESIDE_STALLED, PAIRS_STALLED = 50, 200
 """Workers beside a stalled one, and pairs with and without one."""
 RUN_S = 0.3
 """Seconds of the run in which silence is counted."""
+SHORT_DEADLINE = 0.5
+"""Seconds until a stalled worker is to be named."""
+GROWTH = (1000, 10_000)
+"""Numbers of workers between which the growth of a whole conversation is measured."""
 
 WHY = "each announcement is checked, looked up in two tables, and answered, in Python, at both ends"
 
@@ -108,6 +112,23 @@ async def others(at: list[str], folder: str, stalled: int | None) -> float:
         return took
 
 
+async def named(at: list[str], folder: str, stalled: int) -> float:
+    """Seconds beyond the deadline until the last worker, whose process stands still, is named."""
+    async with coordinated(SERVER, at, folder, None) as group:
+        await group.run_till(NetbenchServer.READY)
+        os.kill(stalled, signal.SIGSTOP)
+        said, began = "", time.perf_counter()
+        try:
+            await group.run_till(NetbenchServer.RUNNING, deadline=SHORT_DEADLINE)
+        except DeadlineExceeded as error:
+            said = str(error)
+        finally:
+            took = time.perf_counter() - began
+            os.kill(stalled, signal.SIGCONT)
+    assert f"1 of {len(at)} workers aren't RUNNING: w{len(at) - 1} is READY" in said
+    return took - SHORT_DEADLINE
+
+
 def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -156,7 +177,9 @@ def measure(quick: bool, count: int = 100, tls: bool = False) -> list[Figure]:
             silent = [asyncio.run(silence(some, folder, mine)) for _ in range(2 if quick else 5)]
             figures.append(Figure("silent_bytes", max(silent), "B", len(silent), 0, Better.LOWER))
         else:
-            figures.append(stalled_effect(ours, stack, folder, 60 if quick else PAIRS_STALLED))
+            figures += stalling(ours, stack, folder, quick=quick)
+        if count == GROWTH[1]:
+            figures.append(growth(ours, folder, mine, found["total"]))
         return figures
 
 
@@ -176,10 +199,11 @@ def _pairs(
     return found
 
 
-def stalled_effect(ours: Standing, stack: ExitStack, folder: str, pairs: int) -> Figure:
-    """By how much one worker that stands still slows the others down."""
+def stalling(ours: Standing, stack: ExitStack, folder: str, *, quick: bool) -> list[Figure]:
+    """By how much one worker that stands still slows the others down, and how late it is named."""
     alone = stack.enter_context(standing(1, workers, folder + "/", None, first=1_000_000))
     at = [*ours.addresses[:BESIDE_STALLED], *alone.addresses]
+    pairs = 60 if quick else PAIRS_STALLED
     still, moving = [], []
     for number in range(pairs + 1):
         order = (alone.pids[0], None) if number % 2 else (None, alone.pids[0])
@@ -189,7 +213,19 @@ def stalled_effect(ours: Standing, stack: ExitStack, folder: str, pairs: int) ->
                 (moving if stalled is None else still).append(took)
     found = ratio("stalled_effect", still, moving, reach=None, better=Better.LOWER)
     low, high = found.ci or (found.value, found.value)
-    return Figure("stalled_effect", low - 1, "1", pairs, 0.05, Better.LOWER, ci=(low - 1, high - 1))
+    late = [asyncio.run(named(at, folder, alone.pids[0])) for _ in range(3 if quick else 10)]
+    return [
+        Figure("stalled_effect", low - 1, "1", pairs, 0.05, Better.LOWER, ci=(low - 1, high - 1)),
+        Figure("stalled_named_after_deadline_s", max(late), "s", len(late), 1.0, Better.LOWER),
+    ]
+
+
+def growth(ours: Standing, folder: str, mine: Credentials | None, totals: list[float]) -> Figure:
+    """How much longer a conversation of ten times as many workers takes."""
+    few, many = GROWTH
+    some = [asyncio.run(conversation(ours.addresses[:few], folder, mine))["total"] for _ in range(len(totals) + 1)][1:]
+    name = f"growth_{few}_to_{many}"
+    return ratio(name, totals, some, reach=11, better=Better.LOWER)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import ssl
 import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -32,6 +32,7 @@ SLOW_START = 0.5
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 _KEPT: list[object] = []
+"""What a helper process holds until it ends."""
 Answering = Callable[[range, str, Credentials | None], Awaitable[list[str]]]
 
 
@@ -41,6 +42,11 @@ class Standing:
 
     addresses: list[str]
     pids: list[int]
+
+
+def keep(serving: Coroutine[object, object, None]) -> None:
+    """Serve until the helper process ends."""
+    _KEPT.append(asyncio.create_task(serving))
 
 
 @asynccontextmanager
@@ -62,8 +68,7 @@ async def workers(share: range, folder: str, credentials: Credentials | None) ->
         ready: asyncio.Future[str] = loop.create_future()
         where = "tcp://127.0.0.1:0" if credentials else f"unix:{folder}/{number}"
         services = {SERVER: _service, CLIENT: _service}
-        task = serve(where, services, directory=Path(folder), credentials=credentials, ready=ready.set_result)
-        _KEPT.append(asyncio.create_task(task))
+        keep(serve(where, services, directory=Path(folder), credentials=credentials, ready=ready.set_result))
         found.append(await ready)
     return found
 

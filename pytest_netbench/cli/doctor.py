@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import logging
+import textwrap
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_netbench import options
+
+if TYPE_CHECKING:
+    from pytest_netbench.session import Session
 
 UNABLE = 1
 
@@ -15,11 +22,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Offer the subcommand."""
     parser = commands.add_parser("doctor", help="what this machine can do, and what is missing", description=__doc__)
     parser.add_argument("--ci", action="store_true", help="print what a hosted CI runner needs")
+    parser.add_argument("--driver", metavar="NAME", dest="contract_of", help="run a driver through its whole contract")
+    parser.add_argument("--peer", metavar="NAME", default="tcp", help="what plays the role that it doesn't have")
     options.add_to(parser, prefix="", only=("config",))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings; 1 only if the default, provider ``local`` with driver ``tcp``, can't run."""
+    """Print the findings; 1 only if the default, provider ``local`` with driver ``tcp``, can't run.
+
+    With ``--driver``: print each promise of its contract; 1 if one is broken.
+    """
     from pytest_netbench import doctor
     from pytest_netbench.hosts.namespace import why_not_own
     from pytest_netbench.session import Session
@@ -28,6 +40,11 @@ def run(args: argparse.Namespace) -> int:
         print(doctor.HOSTED_RUNNER, end="")
         return 0
     session = Session(lambda: options.settings(start=Path.cwd(), command_line=options.given(args)))
+    if args.contract_of is not None:
+        try:
+            return asyncio.run(_contract(session, args.contract_of, args.peer))
+        finally:
+            session.close()
     findings = [
         *doctor.machine(),
         *doctor.drivers(session.drivers),
@@ -45,3 +62,21 @@ def run(args: argparse.Namespace) -> int:
     for one in unable:
         print(f"the default can't run: {one.name}: {one.detail}")
     return UNABLE if unable else 0
+
+
+async def _contract(session: Session, name: str, peer: str) -> int:
+    from pytest_netbench.promises import Answer, promises
+
+    logging.getLogger("russula").setLevel(logging.CRITICAL)  # what fails is answered here, in order
+    session.ensure_built(name)
+    driver = session.driver(name)
+    print(f"{name}: a driver of level {driver.level.value}")
+    broken = 0
+    async for one in promises(session, driver, session.driver(peer)):
+        broken += one.answer is Answer.BROKEN
+        lines = textwrap.wrap(one.detail, 100) or [""]
+        print(f"  {one.answer.value:13}{one.name:28}{lines[0]}")
+        for line in (*lines[1:], *([f"-> {one.remedy}"] if one.remedy else [])):
+            print(f"  {'':41}{line}")
+    print(f"{name} breaks {broken} of its promises" if broken else f"{name} keeps its contract")
+    return UNABLE if broken else 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_netbench import options
 from pytest_netbench.errors import DriverMissing, NetbenchError, Unsupported
+from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from pytest_netbench.bench import Netbench, Plan
@@ -26,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("run", help="run a scenario file", description=__doc__)
     parser.add_argument("file", metavar="FILE", type=Path, help="scenario, as the real netbench tools read it")
     parser.add_argument("--server-driver", metavar="NAME", help="driver of the servers only")
-    parser.add_argument("--client-driver", metavar="NAME", help="driver of the clients only")
+    parser.add_argument("--client-driver", metavar="NAME", help="driver of the clients only; of each, as A+B")
     options.add_to(parser, prefix="", only=("provider", "driver", "rounds", "out", "config", "keep-hosts"))
 
 
@@ -75,19 +76,23 @@ def run(args: argparse.Namespace) -> int:
 def _plan(session: Session, scenario: Scenario, args: argparse.Namespace, driver: str) -> Plan:
     from pytest_netbench.bench import Plan
     from pytest_netbench.marker import Spec
-    from pytest_netbench.roles import Role
     from pytest_netbench.run import trial
 
     chosen = session.settings
-    server, client = (session.driver(name or driver) for name in (args.server_driver, args.client_driver))
-    for row in (server, client):
+    names = (args.server_driver or driver, args.client_driver or driver)
+    for name in names:
+        session.ensure_built(name)
+    servers, clients = (session.cast(name) for name in names)
+    for row in (*servers, *clients):
         row.locate()
-    trial(scenario, server, client, {role: {} for role in Role})
+    each = {Role.SERVER: servers, Role.CLIENT: clients}
+    trial(scenario, servers[0], clients[0], {}, each=each)
     return Plan(
         nodeid=f"{args.file.name}[{driver}]",
         spec=Spec(scenario=scenario),
-        server_driver=server,
-        client_driver=client,
+        server_driver=servers[0],
+        client_driver=clients[0],
+        each=each,
         rounds=chosen.rounds.over(None),
         warmup=chosen.warmup.over(None),
         timeout=chosen.timeout.over(None),

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pytest_netbench.drivers import foreign
+from pytest_netbench.drivers.foreign import Foreign
 from pytest_netbench.errors import DriverMissing, Unsupported, UsageError, nearest
 from pytest_netbench.roles import Role
 
@@ -27,9 +29,14 @@ OptionValue: TypeAlias = bool | int | str
 
 
 class Level(Enum):
-    """How a driver is spoken to; ``netbench``: environment in, it listens, exit status 127 says unsupported."""
+    """How a driver is spoken to."""
 
     NETBENCH = "netbench"
+    """Environment in, it listens, exit status 127 says unsupported."""
+    COMMAND = "command"
+    """Command lines of any performance tool, to which plain transfers are mapped down."""
+    INTEROP = "interop"
+    """The contract of the quic-interop-runner: ``ROLE``, ``TESTCASE``, ``REQUESTS``, files, exit status 127."""
 
 
 class Arming(Enum):
@@ -63,6 +70,15 @@ class Transport(Enum):
     TCP = "tcp"
     UDP = "udp"
     ANY = "any"
+
+
+class CpuBy(Enum):
+    """How CPU time is had without what a driver needs to start, where it doesn't tell that itself."""
+
+    PROCESS = "process"
+    """Not at all: it is that of the whole process, and never gated."""
+    SLOPE = "slope"
+    """From a second, smaller run of each round: what both need to start cancels out."""
 
 
 class OptionKind(Enum):
@@ -141,7 +157,11 @@ class Driver:
     of what a scenario may need (``Feature``'s names in lower case), None if it doesn't say and exits with 127 itself.
     ``multiplexes``: it carries several streams over one connection only when told to (``MULTIPLEX``).
     ``dumps_stacks``: SIGUSR1 makes it write where it stands to standard error. ``library``: the library inside whose
-    version is shown. ``timeout_s``: its own limit to a round.
+    version is shown. ``tells_version``: the command whose first line is shown instead. ``timeout_s``: its own limit to
+    a round. ``foreign``: the lines of a program that knows no scenarios (levels other than netbench). ``port``: where
+    it always listens, 0 for any. ``build``: the shell command that makes it out of a repository, for ``$OUT`` in its
+    commands; ``toolchain``: commands whose output says with what; ``out``: what stands in the place of ``$OUT``.
+    ``cpu``: how CPU time is had where the driver tells that of its whole process only.
     """
 
     name: str
@@ -162,6 +182,18 @@ class Driver:
     dumps_stacks: bool = False
     library: str = ""
     timeout_s: float | None = None
+    foreign: Foreign | None = None
+    port: int = 0
+    tells_version: tuple[str, ...] = ()
+    build: str = ""
+    toolchain: tuple[str, ...] = ()
+    out: str = ""
+    cpu: CpuBy = CpuBy.PROCESS
+
+    @property
+    def can_be_armed(self) -> bool:
+        """Whether it waits, ready, and begins at an instant itself."""
+        return self.arming is Arming.PIPE and self.foreign is None
 
     def unsupported(self, analysis: Analysis, role: Role) -> str | None:
         """Why it can't do this scenario on that side, or None."""
@@ -169,7 +201,7 @@ class Driver:
             return f"{self.name} has no command for a {role.value}"
         from pytest_netbench.drivers.support import unsupported
 
-        return unsupported(self, analysis)
+        return unsupported(self, analysis, role)
 
     def check(self, analysis: Analysis, role: Role, options: Mapping[str, object]) -> None:
         """Whether it can do this scenario on that side with these options.
@@ -211,7 +243,13 @@ class Driver:
 
         :raises DriverMissing: as for ``locate``.
         """
-        wanted = self.commands[role].argv[0]
+        return self.find(self.commands[role].argv[0])
+
+    def find(self, wanted: str) -> Path:
+        """One of its executables on this machine.
+
+        :raises DriverMissing: as for ``locate``.
+        """
         if wanted == "{python}":
             return Path(sys.executable)
         found = _find(wanted, self.paths)
@@ -275,6 +313,13 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "dumps_stacks": driver.dumps_stacks,
         "library": driver.library,
         "timeout_s": driver.timeout_s,
+        "foreign": None if driver.foreign is None else foreign.to_json(driver.foreign),
+        "port": driver.port,
+        "tells_version": list(driver.tells_version),
+        "build": driver.build,
+        "toolchain": list(driver.toolchain),
+        "out": driver.out,
+        "cpu": driver.cpu.value,
     }
 
 
@@ -313,6 +358,13 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         dumps_stacks=row["dumps_stacks"],
         library=row["library"],
         timeout_s=row["timeout_s"],
+        foreign=None if row["foreign"] is None else foreign.from_json(row["foreign"]),
+        port=row["port"],
+        tells_version=tuple(row["tells_version"]),
+        build=row["build"],
+        toolchain=tuple(row["toolchain"]),
+        out=row["out"],
+        cpu=CpuBy(row["cpu"]),
     )
 
 

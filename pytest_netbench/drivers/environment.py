@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers.driver import Driver, OptionValue, fill
+from pytest_netbench.drivers.driver import Driver, OptionValue, fill, to_json
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
@@ -68,11 +68,25 @@ def invocation(
         env |= {f"SERVER_{index}": peer for index, peer in enumerate(job.peers)}
     if multiplex:
         env["MULTIPLEX"] = "true"
-    env |= {name: fill(text, values) for name, text in command.env.items()}
+    if driver.foreign is None:
+        env |= {name: fill(text, values) for name, text in command.env.items()}
+    added = [one for name, value in options.items() for one in driver.options[name].arguments(value)]
+    if driver.foreign is not None:
+        return _stand_in(driver, env, added)
     arguments = [fill(text, values) for text in command.argv[1:]]
-    if not driver.configures:
-        arguments += [one for name, value in options.items() for one in driver.options[name].arguments(value)]
-    return Invocation((str(executable), *arguments), env)
+    return Invocation((str(executable), *arguments, *([] if driver.configures else added)), env)
+
+
+def _stand_in(driver: Driver, env: Mapping[str, str], arguments: list[str]) -> Invocation:
+    """Our own program in the place of one that knows no scenarios; that is run by it."""
+    program = _PACKAGE / "drivers" / "adapter" / "__main__.py"
+    plain = {name: value for name, value in env.items() if not _belongs_to_contract(name)}
+    told = {
+        "NETBENCH_ROW": json.dumps(to_json(driver)),
+        "NETBENCH_ARGUMENTS": json.dumps(arguments),
+        "NETBENCH_SPAWN": json.dumps(plain),
+    }
+    return Invocation((sys.executable, "-I", "-S", str(program)), {**env, **told})
 
 
 def _belongs_to_contract(name: str) -> bool:

@@ -1,6 +1,7 @@
 """How do the real drivers get onto this machine? ``python -m pytest_netbench.drivers.install [--all]``, by cargo.
 
 TCP alone takes about three minutes on two cores. One target folder is shared, so that common crates are built once.
+``--interop`` brings, by Go, two programs that keep the interop runner's contract: level interop is tried with them.
 """
 
 from __future__ import annotations
@@ -62,12 +63,40 @@ def _found(name: str) -> bool:
     return True
 
 
+INTEROP = "github.com/quic-go/quic-go/interop"
+INTEROP_VERSION = "v0.65.0"
+
+
+def interop_folder(env: Mapping[str, str]) -> Path:
+    """Where quic-go's ``server`` and ``client`` of the interop runner are: not on PATH, for such names."""
+    return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "netbench" / "interop" / INTEROP_VERSION
+
+
+def interop() -> int:
+    """Have quic-go's programs built; the status of Go's command."""
+    folder = interop_folder(os.environ)
+    if all((folder / name).is_file() for name in ("server", "client")):
+        sys.stdout.write(f"quic-go's interop programs are in {folder}\n")
+        return 0
+    go = shutil.which("go")
+    if go is None:
+        sys.stderr.write("go isn't on PATH: install Go 1.25 or newer\n")
+        return 1
+    wanted = [f"{INTEROP}/{name}@{INTEROP_VERSION}" for name in ("server", "client")]
+    sys.stdout.write(f"GOBIN={folder} go install {' '.join(wanted)}\n")
+    sys.stdout.flush()
+    return subprocess.run([go, "install", *wanted], env={**os.environ, "GOBIN": str(folder)}, check=False).returncode
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Install what is missing; 0 if all is there at the end."""
     parser = argparse.ArgumentParser(prog="python -m pytest_netbench.drivers.install", description=__doc__)
     parser.add_argument("--all", action="store_true", help="all four drivers, not only TCP")
     parser.add_argument("--print", action="store_true", help="only print the commands")
+    parser.add_argument("--interop", action="store_true", help="quic-go's programs of the interop runner instead")
     given = parser.parse_args(arguments)
+    if given.interop:
+        return interop()
     names = list(s2n.ROWS) if given.all else ["s2n-tcp"]
     wanted = missing(names, cargo_home(os.environ))
     for name in names:

@@ -15,6 +15,9 @@ from typing import Any
 from pytest_netbench.errors import RunError
 from pytest_netbench.roles import Role
 
+STATUS_UNSUPPORTED = 127
+"""With which status a driver exits that can't do a scenario."""
+
 
 class Reason(StrEnum):
     """Why a worker can't go on: the ``reason`` of the failure that its coordinator is told."""

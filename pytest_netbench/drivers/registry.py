@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from pytest_netbench.drivers import builtin_row, s2n
 from pytest_netbench.drivers.driver import Driver, from_json, to_json
-from pytest_netbench.drivers.own import own, path_only
+from pytest_netbench.drivers.own import amended, own
 from pytest_netbench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+RESERVED = ("/", "+")
+"""What stands between the names of drivers that run together."""
 
 KNOWN: Mapping[str, Driver] = {**builtin_row.ROWS, **s2n.ROWS}
 """The rows that are always there, installed or not."""
@@ -26,7 +29,8 @@ def table(
 ) -> Mapping[str, Driver]:
     """All rows by name: ``config_rows`` are the sections ``[drivers.NAME]``, ``hook_rows`` what plugins add.
 
-    A section for a driver that has its row already may only say where it is (``path``).
+    A section for a driver that has its row already may only say where it is (``path``), and how its CPU time is had
+    (``cpu``).
 
     :raises UsageError: if a row is malformed; names its table, the key, and what was expected or is known.
     """
@@ -36,8 +40,10 @@ def table(
             raise UsageError(f"a plugin offers a driver {name!r}, but that is the name of one that is always there")
         rows[name] = replace(row, name=name) if isinstance(row, Driver) else own(name, row)
     for name, section in (config_rows or {}).items():
+        if any(mark in name for mark in RESERVED):
+            raise UsageError(f"[drivers.{name}]: a name without {' and '.join(RESERVED)} is expected: they join names")
         if name in rows:
-            rows[name] = replace(rows[name], paths=(*path_only(name, section), *rows[name].paths))
+            rows[name] = amended(rows[name], section)
         else:
             rows[name] = own(name, section)
     return rows

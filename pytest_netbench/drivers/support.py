@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_netbench.drivers.driver import Level
+from pytest_netbench.drivers.foreign import Foreign, placeholders
+from pytest_netbench.roles import Role
+
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.scenario.analysis import Analysis
+    from pytest_netbench.scenario.shape import Shape
 
 
-def unsupported(driver: Driver, analysis: Analysis) -> str | None:
-    """Why it can't do this scenario, or None."""
+def unsupported(driver: Driver, analysis: Analysis, role: Role) -> str | None:
+    """Why it can't do this scenario on that side, or None."""
+    if driver.foreign is not None:
+        return _foreign(driver.foreign, driver.level, analysis.plain, role)
     if driver.features is not None:
         missing = sorted(one.value for one in analysis.needs if one.name.lower() not in driver.features)
         if missing:
@@ -21,4 +28,20 @@ def unsupported(driver: Driver, analysis: Analysis) -> str | None:
     for finding in analysis.findings:
         if driver.family in finding.breaks:
             return f"{finding.path}: {finding.why}"
+    return None
+
+
+def _foreign(foreign: Foreign, level: Level, plain: Shape | str, role: Role) -> str | None:
+    """The same for a program that has lines for plain transfers; ``plain`` is the scenario's, or why it is none."""
+    if isinstance(plain, str):
+        return f"it does downloads, uploads and handshakes only: {plain}"
+    lines = foreign.lines[role]
+    if plain.kind not in lines:
+        known = ", ".join(f"`{kind.value}`" for kind in lines)
+        return f"it has no `{plain.kind.value}`, only {known}"
+    wanted = set(placeholders(*lines[plain.kind]))
+    if level is Level.COMMAND and role is Role.CLIENT and plain.streams > 1 and "streams" not in wanted:
+        return f"its `{plain.kind.value}` has no {{streams}}, the scenario has {plain.streams} a connection"
+    if "seconds" in wanted and plain.seconds is None:
+        return f"its `{plain.kind.value}` wants {{seconds}}, the scenario says how much, not how long"
     return None

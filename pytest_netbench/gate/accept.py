@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pytest_netbench.errors import UsageError
+from pytest_netbench.drivers.repository import WORKTREE, Repository
+from pytest_netbench.errors import NetbenchError, UsageError
+from pytest_netbench.gate.arms import Arms
 from pytest_netbench.gate.baseline_file import git
 from pytest_netbench.gate.words import percent
 from pytest_netbench.result.model import MetricVerdict, Verdict
@@ -47,6 +49,18 @@ def acceptance(text: str) -> Acceptance:
     if match is None:
         raise UsageError(f"expected `TEST METRIC <=8% REASON` as what is accepted, found {text!r}")
     return Acceptance(match[1], match[2], float(match[3]) / 100, " ".join(match[4].split()), " ".join(text.split()))
+
+
+def compared_commits(arms: Arms | None, folder: Path) -> str:
+    """The commits between two arms that are built, as a range of git's; else the one that is checked out."""
+    if arms is None or arms.ref.build is None or arms.cand.build is None:
+        return "HEAD"
+    try:
+        repository = Repository.at(folder)
+        last = "HEAD" if arms.cand.build == WORKTREE else repository.source(arms.cand.build).commit
+        return f"{repository.source(arms.ref.build).commit}..{last}"
+    except NetbenchError:  # said where they are built
+        return "HEAD"
 
 
 def trailers(folder: Path, commits: str) -> tuple[Acceptance, ...]:

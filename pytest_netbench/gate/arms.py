@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 REF, CAND = "ref", "cand"
 """The arms' names in results: the reference, and the candidate that is compared with it."""
 
+MARK = "@"
+"""Between the name of a driver's row and that of one arm's programs for it."""
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

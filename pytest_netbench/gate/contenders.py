@@ -4,53 +4,63 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_netbench.drivers.driver import Command, Driver, OptionKind, OptionSpec
+from pytest_netbench.drivers.build import OUT, at
+from pytest_netbench.drivers.driver import Driver, OptionKind, OptionSpec
 from pytest_netbench.errors import DriverMissing, UsageError, nearest
-from pytest_netbench.gate.arms import CAND, REF, Arm, Arms
+from pytest_netbench.gate.arms import CAND, MARK, REF, Arm, Arms
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from pytest_netbench.hosts.model import Link
 
-OUT = "$OUT"
-"""What stands in a row's commands for the folder that its build fills."""
 
-Rows = Callable[[str], Driver]
-Build = Callable[[Driver, str], Path]
-"""The folder with what a row's build command makes of a git ref."""
+class Rows(Protocol):
+    """Where rows and builds come from."""
+
+    def ready(self, name: str) -> Driver:
+        """A row that can be run; what it needs is built."""
+
+    def raw(self, name: str) -> Driver:
+        """The row as it stands in the table."""
+
+    def build(self, row: Driver, ref: str) -> Path:
+        """The folder with what a row's build command makes of a git ref."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One arm, ready to be run: the rows of both sides, their options, the link between them."""
+    """One arm, ready to be run: the rows of both sides (one for all hosts or one each), their options, the link."""
 
     name: str
     label: str
-    drivers: Mapping[Role, Driver]
+    drivers: Mapping[Role, tuple[Driver, ...]]
     options: Mapping[Role, Mapping[str, Any]]
     link: Link | None
 
     def same_as(self, other: Contender) -> bool:
         """Whether both run the same, so that any difference is noise."""
         return (self.link, self.options) == (other.link, other.options) and all(
-            programs(self.drivers[role], role) == programs(other.drivers[role], role) for role in Role
+            [programs(row, role) for row in self.drivers[role]] == [programs(row, role) for row in other.drivers[role]]
+            for role in Role
         )
 
 
 def contenders(
-    wanted: Arms, own: Mapping[Role, Driver], options: Mapping[str, Any], link: Link | None, rows: Rows, build: Build
+    wanted: Arms, own: Mapping[Role, tuple[str, ...]], options: Mapping[str, Any], link: Link | None, rows: Rows
 ) -> tuple[Contender, Contender]:
-    """Reference and candidate of a test with these rows, options and link of its own.
+    """Reference and candidate of a test with drivers of these names, options and link of its own.
 
-    :raises UsageError: for an unknown driver or option, or a path where a driver's programs aren't.
+    :raises UsageError: for an unknown driver or option, or a path where a driver's programs can't be.
+    :raises DriverMissing: if they aren't there.
+    :raises BuildError: if a build fails.
     """
-    ref = _contender(REF, wanted.ref, own, options, link, rows, build)
-    cand = _contender(CAND, wanted.cand, own, options, link, rows, build)
+    ref = _contender(REF, wanted.ref, own, options, link, rows)
+    cand = _contender(CAND, wanted.cand, own, options, link, rows)
     if wanted.role is not None:
         other = Role.CLIENT if wanted.role is Role.SERVER else Role.SERVER
         cand = replace(
@@ -64,23 +74,25 @@ def contenders(
 def _contender(
     name: str,
     one: Arm,
-    own: Mapping[Role, Driver],
+    own: Mapping[Role, tuple[str, ...]],
     options: Mapping[str, Any],
     link: Link | None,
     rows: Rows,
-    build: Build,
 ) -> Contender:
-    drivers: dict[Role, Driver] = {}
+    drivers: dict[Role, tuple[Driver, ...]] = {}
     chosen: dict[Role, Mapping[str, Any]] = {}
     for role in Role:
-        row = own[role] if one.driver is None else rows(one.driver)
-        texts = {key: typed(row, key, value) for key, value in one.texts.items()}
-        chosen[role] = row.check_options({**options, **one.options, **texts})
+        names = own[role] if one.driver is None else (one.driver,)
+        raw = [rows.raw(each) for each in names]
+        for row in raw:
+            texts = {key: typed(row, key, value) for key, value in one.texts.items()}
+            chosen[role] = row.check_options({**options, **one.options, **texts})
         if one.path is not None:
-            row = placed(row, one.path)
+            drivers[role] = tuple(placed(row, one.path) for row in raw)
         elif one.build is not None:
-            row = placed(row, build(row, one.build))
-        drivers[role] = row
+            drivers[role] = tuple(placed(row, rows.build(row, one.build)) for row in raw)
+        else:
+            drivers[role] = tuple(rows.ready(each) for each in names)
     return Contender(name, str(one), drivers, chosen, link if one.link is None else one.link)
 
 
@@ -114,20 +126,16 @@ def placed(row: Driver, folder: Path) -> Driver:
     :raises UsageError: if its programs can't be there, since it is built in or says where they are.
     :raises DriverMissing: if they aren't there.
     """
-    commands = {role: _placed(command, folder) for role, command in row.commands.items()}
-    for role, command in commands.items():
-        program = command.argv[0]
-        if program.startswith("{") or (os.sep in program and not program.startswith(str(folder))):
+    built = any(OUT in word for command in row.commands.values() for word in command.argv)
+    made = at(row, folder)
+    for role, command in made.commands.items():
+        program = Path(command.argv[0])
+        if not built and (str(program).startswith("{") or os.sep in str(program)):
             raise UsageError(f"driver {row.name}: its {role.value} is {program}, wherever the arm says that it is")
-        if not (folder / program).is_file():
-            raise DriverMissing(f"driver {row.name}: no {role.value} {Path(program).name} in {folder}")
+        if (program.is_relative_to(folder) or not built) and not (folder / program).is_file():
+            raise DriverMissing(f"driver {row.name}: no {role.value} {program.name} in {folder}")
     mark = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
-    return replace(row, name=f"{row.name}@{mark}", commands=commands, paths=(str(folder), *row.paths))
-
-
-def _placed(command: Command, folder: Path) -> Command:
-    argv = tuple(word.replace(OUT, str(folder)) for word in command.argv)
-    return Command(argv, {name: text.replace(OUT, str(folder)) for name, text in command.env.items()})
+    return replace(made, name=f"{row.name}{MARK}{mark}", paths=(str(folder), *made.paths), build="")
 
 
 def programs(row: Driver, role: Role) -> tuple[str, ...]:

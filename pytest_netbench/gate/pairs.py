@@ -14,7 +14,7 @@ from pytest_netbench.result.model import Round
 MOST_EXCLUDED = 0.2
 """The share of pairs that may be left out; with more, the verdict is invalid."""
 
-FOREIGN = 0.25
+FOREIGN = 0.5
 """How much more of the CPU than usual in this test other programs may take, as a share of all cores."""
 
 

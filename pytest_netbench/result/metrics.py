@@ -10,12 +10,20 @@ from pytest_netbench.result.catalogue import CONNECT, PERCENTILES, plain, trace_
 from pytest_netbench.result.stats import jain, quantile
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.model import Client, ConnectionOp, Iterate, Profile, Scenario, Scope, Server
-from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, HostReport
+from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, Fact, HostReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _NS = 1e9
+
+
+class Spent(NamedTuple):
+    """What a round cost, and for what: CPU seconds by side, payload bytes, operations."""
+
+    cpu: Mapping[str, float]
+    payload: int
+    operations: int
 
 
 class Measured(NamedTuple):
@@ -95,6 +103,10 @@ def _goodput(servers: Sequence[HostReport], clients: Sequence[HostReport]) -> di
     if overall is None:
         return {}
     found = {"goodput": overall}
+    if len(clients) > 1 and any(Fact.CONNECTIONS in one.driver.untold for one in servers) | any(
+        Fact.RECEIVED in one.driver.untold for one in clients
+    ):
+        return found  # whose bytes they were isn't told
     accepted = _by_key(servers)
     shares = [overall] if len(clients) == 1 else [_client_rate(client, accepted) for client in clients]
     rates = [one[0] for one in shares if one is not None]
@@ -186,25 +198,55 @@ def _points(trace: str, durations: Sequence[float]) -> Iterator[tuple[str, float
 def _costs(
     side: str, hosts: Sequence[HostReport], payload: int, operations: int
 ) -> Iterator[tuple[str, tuple[float, bool]]]:
-    uses = [host.driver.cpu for host in hosts]
-    known = [use for use in uses if use is not None]
-    if known and len(known) == len(uses):
-        spent = sum(use.seconds for use in known)
-        marked = any(use.scope is CpuScope.PROCESS for use in known)
+    seconds = _cpu(hosts)
+    if seconds is not None:
+        marked = any(host.driver.cpu.scope is CpuScope.PROCESS for host in hosts if host.driver.cpu is not None)
         if payload:
-            yield f"{side}.cpu_per_byte", (spent / payload, marked)
+            yield f"{side}.cpu_per_byte", (seconds / payload, marked)
         if operations:
-            yield f"{side}.cpu_per_op", (spent / operations, marked)
+            yield f"{side}.cpu_per_op", (seconds / operations, marked)
     peaks = [host.driver.peak_rss for host in hosts if host.driver.peak_rss is not None]
     if peaks:
         yield f"{side}.peak_rss", (float(max(peaks)), False)
 
 
+def _cpu(hosts: Sequence[HostReport]) -> float | None:
+    """CPU seconds of all these drivers; None unless all are known."""
+    known = [host.driver.cpu.seconds for host in hosts if host.driver.cpu is not None]
+    return sum(known) if known and len(known) == len(hosts) else None
+
+
+def spent(scenario: Scenario, hosts: Sequence[HostReport]) -> Spent:
+    """What these reports say that a round cost, and for what."""
+    sides = {role: [host for host in hosts if host.role is role] for role in Role}
+    cpu = {role.value: seconds for role, side in sides.items() if (seconds := _cpu(side)) is not None}
+    operations = _operations(scenario, sides[Role.SERVER], sides[Role.CLIENT])
+    return Spent(cpu, sum(_received(host) for host in hosts), operations)
+
+
+def slopes(large: Spent, small: Spent) -> dict[str, float | None]:
+    """CPU time of one more byte, and of one more operation, between two sizes: what both needed to start cancels out.
+
+    None where the larger one took no more; nothing where it did no more.
+    """
+    found: dict[str, float | None] = {}
+    for side in large.cpu.keys() & small.cpu.keys():
+        more = large.cpu[side] - small.cpu[side]
+        for what, amount in (("byte", large.payload - small.payload), ("op", large.operations - small.operations)):
+            if amount > 0:
+                found[f"{side}.cpu_per_{what}"] = more / amount if more > 0 else None
+    return found
+
+
 def _operations(scenario: Scenario, servers: Sequence[HostReport], clients: Sequence[HostReport]) -> int:
     """How many operations the round carried out: samples of outermost traces, or connections if there are none.
 
-    The clients' traces count; those of servers only if no client takes any.
+    The clients' traces count; those of servers only if no client takes any. None are known of clients that don't tell.
     """
+    if any(Fact.CONNECTIONS in client.driver.untold for client in clients):
+        return 0
+    if any(Fact.TRACES in client.driver.untold for client in clients):
+        return sum(len(client.driver.connections) for client in clients)
     for endpoints, hosts in ((scenario.clients, clients), (scenario.servers, servers)):
         outermost = outermost_traces(scenario, endpoints)
         if outermost:

@@ -37,6 +37,8 @@ class Round:
     ``samples``: trace name with blanks as ``_`` to seconds, merged over the clients; not written to results.json.
     ``curves``: short ones in their place, percentile (0 to below 1) and seconds, for the charts; not written either.
     ``whole_process``: names of metrics that cover the whole process, start included; never gated.
+    ``slopes``: names of metrics that were had from this round and a smaller one.
+    ``untold``: what its drivers don't tell, so that it wasn't checked, in sentences.
     ``logs``: the round's folder under the result folder. ``exogenous``: those of ``validity`` that neither arm can have
     caused. ``foreign``: the share of the machines' CPU that other programs took, None where it isn't known.
     """
@@ -56,6 +58,8 @@ class Round:
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(
         default_factory=lambda: MappingProxyType({}), compare=False
     )
+    untold: tuple[str, ...] = ()
+    slopes: frozenset[str] = frozenset()
     exogenous: tuple[str, ...] = ()
     foreign: float | None = None
 

@@ -164,6 +164,7 @@ class Result:
         """The result for people: one line a metric, then the rounds that don't count."""
         width = max((len(name) for name in self.summary), default=0)
         made = [f"{name:{width}}  {_line(one)}" for name, one in self.summary.items()]
+        made += dict.fromkeys(one for valid in self.valid for one in valid.untold)
         return made + [f"round {one.index} doesn't count: {'; '.join(one.validity)}" for one in self.invalid]
 
     def __str__(self) -> str:

@@ -110,6 +110,10 @@ def _round(one: Round, summary: Mapping[str, Summary]) -> _Object:
     }
     if one.whole_process:
         made["whole_process"] = sorted(one.whole_process)
+    if one.slopes:
+        made["slopes"] = sorted(one.slopes)
+    if one.untold:
+        made["untold"] = list(one.untold)
     if one.logs:
         made["logs"] = one.logs
     if one.exogenous:
@@ -190,6 +194,8 @@ def _read_round(one: Element) -> Round:
         control_bytes_in_run=one.get("control_bytes_in_run", whole_number),
         validity=one.get("validity", lambda each: each.each(text)),
         whole_process=one.get("whole_process", lambda each: frozenset(each.each(text)), frozenset()),
+        slopes=one.get("slopes", lambda each: frozenset(each.each(text)), frozenset()),
+        untold=one.get("untold", lambda each: each.each(text), ()),
         logs=one.get("logs", text, ""),
         exogenous=one.get("exogenous", lambda each: each.each(text), ()),
         foreign=one.get("foreign_cpu", optional_number) if "foreign_cpu" in one else None,

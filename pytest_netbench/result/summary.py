@@ -29,7 +29,7 @@ def summarise(rounds: Iterable[Round], *, reference: bool = False) -> dict[str, 
     """Median and interval of each metric over the valid rounds of one arm.
 
     A percentile that its samples can't carry is left out, see :func:`too_few`. ``n`` counts the rounds that gave the
-    metric; ``note`` says if it covers the drivers' whole run.
+    metric; ``note`` says if it covers the drivers' whole run, or what it was had from.
     """
     valid = counting(rounds, reference=reference)
     found: dict[str, Summary] = {}
@@ -39,6 +39,8 @@ def summarise(rounds: Iterable[Round], *, reference: bool = False) -> dict[str, 
         values = [one.metrics[name] for one in valid if name in one.metrics]
         kind = describe(name)
         note = "whole process" if any(name in one.whole_process for one in valid) else ""
+        if any(name in one.slopes for one in valid):
+            note = note or "slope between two sizes"
         ci = median_interval(values)
         if ci is not None and ci.high > kind.most:
             ci = Interval(ci.low, max(kind.most, *values))  # the rounding of a value may exceed it by a hair

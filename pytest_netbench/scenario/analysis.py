@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pytest_netbench.errors import Unsupported
 from pytest_netbench.scenario.findings import Finding, find
 from pytest_netbench.scenario.model import (
     Client,
@@ -31,6 +32,7 @@ from pytest_netbench.scenario.model import (
     Sleep,
     Time,
 )
+from pytest_netbench.scenario.shape import Shape, shape
 from pytest_netbench.scenario.walk import connects, inside, opened, times
 
 
@@ -47,6 +49,7 @@ class Analysis:
     """What a scenario does. Bytes are payload, None where a timed ``iterate`` decides; ``shortest_s`` is a lower bound.
 
     ``streams_per_connection``: the most on any connection. ``findings``: what real drivers are known to fail at.
+    ``plain``: the plain transfer that it is, or why it is none.
     """
 
     servers: int
@@ -58,6 +61,7 @@ class Analysis:
     shortest_s: float
     needs: frozenset[Feature]
     findings: tuple[Finding, ...]
+    plain: Shape | str = "it wasn't looked at"
 
 
 def analyse(scenario: Scenario) -> Analysis:
@@ -74,7 +78,15 @@ def analyse(scenario: Scenario) -> Analysis:
         shortest_s=max((_client_ms(scenario, one, one.scenario) for one in scenario.clients), default=0) / 1000,
         needs=frozenset(_needs(pairs, streams)),
         findings=tuple(find(scenario, streams)),
+        plain=_plain(scenario),
     )
+
+
+def _plain(scenario: Scenario) -> Shape | str:
+    try:
+        return shape(scenario)
+    except Unsupported as error:
+        return str(error)
 
 
 def _pairs(scenario: Scenario) -> Iterator[tuple[Client, Server, Connection, Connection]]:

@@ -23,6 +23,15 @@ class CpuScope(Enum):
     PROCESS = "whole process"
 
 
+class Fact(Enum):
+    """What a driver may leave untold: such figures aren't made up, and what rests on them isn't checked."""
+
+    SENT = "bytes sent"
+    RECEIVED = "bytes received"
+    CONNECTIONS = "connections"
+    TRACES = "traces"
+
+
 @dataclass(frozen=True, slots=True)
 class CpuUse:
     """CPU seconds (user and system) of a driver's process tree."""
@@ -72,7 +81,7 @@ class DriverReport:
 
     ``began_ns``: its first operation really began. ``first_byte_ns``, ``last_byte_ns``: payload *received*, first and
     last. ``samples``: trace name, as in the scenario, to durations in seconds in their order. ``marks``: trace name to
-    the instants at which an operation ``trace`` was reached.
+    the instants at which an operation ``trace`` was reached. ``untold``: what this driver can't say.
     """
 
     began_ns: int | None
@@ -84,6 +93,7 @@ class DriverReport:
     peak_rss: int | None
     problems: tuple[str, ...] = ()
     marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    untold: frozenset[Fact] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_netbench.errors import RunError
-from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport, StreamBytes
+from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport, Fact, StreamBytes
 
 FORM = 1
 """Raised when the meaning of a field changes."""
@@ -23,7 +23,7 @@ _NS = 1e9
 
 def dump(report: DriverReport) -> bytes:
     """The report as JSON."""
-    document = {
+    document: dict[str, Any] = {
         "form": FORM,
         "began_ns": report.began_ns,
         "first_byte_ns": report.first_byte_ns,
@@ -35,6 +35,8 @@ def dump(report: DriverReport) -> bytes:
         "samples_ns": {name: [round(one * _NS) for one in taken] for name, taken in report.samples.items()},
         "marks_ns": dict(report.marks),
     }
+    if report.untold:
+        document["untold"] = sorted(one.value for one in report.untold)
     return json.dumps(document, separators=(",", ":")).encode()
 
 
@@ -91,7 +93,18 @@ def load(text: bytes) -> DriverReport:
         peak_rss=top.optional("peak_rss"),
         problems=tuple(str(one) for one in top.of("problems", list)),
         marks={name: tuple(top.numbers(taken, f"marks_ns.{name}")) for name, taken in top.of("marks_ns", dict).items()},
+        untold=_untold(top),
     )
+
+
+def _untold(top: _Reader) -> frozenset[Fact]:
+    """What it says that it doesn't tell; drivers that tell everything needn't say so."""
+    words = top.of("untold", list) if top.has("untold") else []
+    known = {one.value: one for one in Fact}
+    for word in words:
+        if word not in known:
+            raise top.malformed("untold", f"some of {', '.join(known)}", word)
+    return frozenset(known[word] for word in words)
 
 
 def _cpu(top: _Reader) -> CpuUse | None:
@@ -132,6 +145,10 @@ class _Reader:
             raise RunError(f"the driver's report is malformed: {where}: expected an object, found {_short(value)}")
         self._value = value
         self._where = where
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there."""
+        return name in self._value
 
     def malformed(self, name: str, expected: str, found: object) -> RunError:
         """The error for a field."""

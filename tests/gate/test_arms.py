@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_netbench import Arm, arms
 from pytest_netbench.drivers.driver import Command, Driver, OptionKind, OptionSpec
-from pytest_netbench.errors import DriverMissing, NetbenchError, UsageError
+from pytest_netbench.errors import BuildError, DriverMissing, UsageError
 from pytest_netbench.gate.arms import arm, two
 from pytest_netbench.gate.contenders import Contender, contenders
 from pytest_netbench.gate.order import order
@@ -27,16 +27,32 @@ ROWS = {
     name: Driver(name, {role: Command((f"nb-{role.value}",)) for role in Role}, options=OPTIONS)
     for name in ("old", "new")
 }
-OWN = dict.fromkeys(Role, ROWS["old"])
+OWN = dict.fromkeys(Role, ("old",))
+
+
+class Table:
+    """Rows by name; a build of `main` is what lies in a folder, of anything else it fails."""
+
+    def __init__(self, rows: dict[str, Driver] | None = None, out: Path | None = None) -> None:
+        self.rows, self.out = rows or ROWS, out
+
+    def ready(self, name: str) -> Driver:
+        return self.rows[name]
+
+    raw = ready
+
+    def build(self, row: Driver, ref: str) -> Path:
+        if self.out is None:
+            raise BuildError(f"the build of {row.name} at {ref} exited with status 1")
+        return self.out
 
 
 def resolved(
-    ref: Arm | str, cand: Arm | str, role: str | None = None, link: Link | None = None
+    ref: Arm | str, cand: Arm | str, role: str | None = None, table: Table | None = None
 ) -> tuple[Contender, Contender]:
-    def build(row: Driver, ref: str) -> Path:
-        raise UsageError(f"driver {row.name} can't be built from {ref!r}")
-
-    return contenders(arms(ref=ref, cand=cand, role=role), OWN, {"gso": True}, link, ROWS.__getitem__, build)
+    own = OWN if table is None else dict.fromkeys(Role, tuple(table.rows))
+    options = {"gso": True} if table is None else {}
+    return contenders(arms(ref=ref, cand=cand, role=role), own, options, None, table or Table())
 
 
 def programs(folder: Path, text: str = "#!/bin/sh\n") -> Path:
@@ -100,8 +116,8 @@ def test_options_of_an_arm_go_over_those_of_the_test_and_have_their_types() -> N
 def test_only_the_role_that_is_named_changes() -> None:
     """With role="server" the client is the reference's in both arms."""
     ref, cand = resolved("driver:old", Arm("new", options={"cc": "bbr"}), role="server")
-    assert [one.drivers[Role.SERVER].name for one in (ref, cand)] == ["old", "new"]
-    assert [one.drivers[Role.CLIENT].name for one in (ref, cand)] == ["old", "old"]
+    assert [one.drivers[Role.SERVER][0].name for one in (ref, cand)] == ["old", "new"]
+    assert [one.drivers[Role.CLIENT][0].name for one in (ref, cand)] == ["old", "old"]
     assert cand.options == {Role.SERVER: {"gso": True, "cc": "bbr"}, Role.CLIENT: {"gso": True}}
 
 
@@ -109,21 +125,36 @@ def test_a_path_gives_rows_of_their_own(tmp_path: Path) -> None:
     """The hosts know both builds under different names; the arm's folder is looked into first."""
     first, second = programs(tmp_path / "a", "#!/bin/sh\n"), programs(tmp_path / "b", "#!/bin/bash\n")
     ref, cand = resolved(f"path:{first}", f"path:{second}")
-    names = {one.drivers[Role.SERVER].name for one in (ref, cand)}
+    names = {one.drivers[Role.SERVER][0].name for one in (ref, cand)}
     assert len(names) == 2
     assert all(name.startswith("old@") for name in names)
-    assert cand.drivers[Role.CLIENT].executable(Role.CLIENT) == second / "nb-client"
+    assert cand.drivers[Role.CLIENT][0].executable(Role.CLIENT) == second / "nb-client"
     assert not ref.same_as(cand)
 
 
 def test_what_a_build_fills_stands_for_out_in_commands(tmp_path: Path) -> None:
     """$OUT is the folder of the arm."""
     folder = programs(tmp_path / "out")
-    row = Driver("mine", {role: Command((f"$OUT/nb-{role.value}", "--lib=$OUT")) for role in Role})
-    wanted = arms(ref="main", cand=f"path:{folder}")
-    ref, cand = contenders(wanted, dict.fromkeys(Role, row), {}, None, ROWS.__getitem__, lambda *_: folder)
-    assert ref.drivers[Role.SERVER].commands[Role.SERVER].argv == (f"{folder}/nb-server", f"--lib={folder}")
+    row = Driver("mine", {role: Command((f"$OUT/nb-{role.value}", "--lib=$OUT")) for role in Role}, build="make")
+    ref, cand = resolved("main", f"path:{folder}", table=Table({"mine": row}, folder))
+    (made,) = ref.drivers[Role.SERVER]
+    assert made.commands[Role.SERVER].argv == (f"{folder}/nb-server", f"--lib={folder}")
+    assert made.build == ""
     assert ref.same_as(cand)
+
+
+def test_a_build_may_be_run_by_another_program(tmp_path: Path) -> None:
+    """An interpreter isn't looked for among the products."""
+    row = Driver("mine", {role: Command(("python3", f"$OUT/{role.value}.py")) for role in Role}, build="make")
+    ref, _ = resolved("main", "main", table=Table({"mine": row}, tmp_path))
+    assert ref.drivers[Role.CLIENT][0].commands[Role.CLIENT].argv == ("python3", f"{tmp_path}/client.py")
+
+
+def test_each_host_of_a_side_keeps_its_driver() -> None:
+    """An option changes all of them."""
+    own = {Role.SERVER: ("old",), Role.CLIENT: ("old", "new")}
+    ref, _ = contenders(arms(ref="option:cc=bbr", cand="driver:new"), own, {}, None, Table())
+    assert [row.name for row in ref.drivers[Role.CLIENT]] == ["old", "new"]
 
 
 def test_a_path_without_the_programs_is_refused(tmp_path: Path) -> None:
@@ -136,14 +167,7 @@ def test_a_driver_that_is_built_in_has_no_path(tmp_path: Path) -> None:
     """A path can't change what the interpreter runs."""
     row = Driver("tcp", {role: Command(("{python}", "x.py")) for role in Role})
     with pytest.raises(UsageError, match="wherever the arm says"):
-        contenders(
-            arms(ref="driver:old", cand=f"path:{tmp_path}"),
-            dict.fromkeys(Role, row),
-            {},
-            None,
-            lambda _: row,
-            lambda *_: tmp_path,
-        )
+        resolved("driver:tcp", f"path:{tmp_path}", table=Table({"tcp": row}))
 
 
 def test_equal_arms_are_seen_to_be_equal(tmp_path: Path) -> None:
@@ -167,7 +191,7 @@ def test_a_wrong_option_names_driver_and_option(text: str) -> None:
 
 def test_a_build_that_fails_is_the_builders_error() -> None:
     """What the builder says is what the test shows."""
-    with pytest.raises(NetbenchError, match="can't be built from 'main'"):
+    with pytest.raises(BuildError, match="the build of old at main exited with status 1"):
         resolved("main", "driver:old")
 
 

@@ -60,6 +60,7 @@ def driver(*connections: ConnectionReport, **more: Any) -> DriverReport:
         cpu=None if cpu is None else CpuUse(cpu, scope),
         peak_rss=more.pop("rss", None),
         problems=more.pop("problems", ()),
+        untold=more.pop("untold", frozenset()),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_netbench.protocols import NetbenchServer
 from russula.__main__ import main
 
 RUSSULA = [sys.executable, "-m", "russula"]
@@ -37,6 +38,18 @@ def test_a_coordinator_drives_workers_over_tcp(
     with a_worker(protocol, "--listen", "tcp://127.0.0.1:0", "--simulate", "0.05", *secure) as address:
         assert main(["coordinator", protocol, "--workers", address, address, *secure]) == 0
     assert capsys.readouterr().out == "DONE\n"
+
+
+def test_each_transition_is_a_line_of_the_log(tmp_path: Path) -> None:
+    """With ``--log``: what happened, to whom, in which state, at what time."""
+    tmp_path.chmod(0o700)
+    with a_worker("netbench-server", "--listen", f"unix:{tmp_path}/s") as address:
+        command = [*RUSSULA, "coordinator", "netbench-server", "--workers", address, "--log"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [one["state"] for one in lines] == [state.name for state in NetbenchServer][:-1]
+    assert {(one["event"], one["run"], one["worker"]) for one in lines} == {("entered", "by hand", "w0")}
+    assert sorted(one["clock_ns"] for one in lines) == [one["clock_ns"] for one in lines]
 
 
 def test_it_may_stop_at_any_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,9 @@ from russula import (
     DeadlineExceeded,
     LocalProtocolError,
     WorkerFailed,
+    WorkerLost,
     serve,
+    transport,
 )
 from tests.russula.sides import DIALS, SERVES, Worker, clients, for_ever, listening, servers, target
 
@@ -144,6 +146,35 @@ async def test_an_actions_own_error_is_the_workers_failure(tmp_path: Path) -> No
                 await group.run_till(NetbenchServer.RUNNING)
 
 
+@pytest.mark.parametrize(
+    "said", [{"x": object()}, {"x": "y" * (1 << 20)}, {"x": float("nan")}], ids=["no JSON", "long", "nan"]
+)
+async def test_what_an_action_cannot_say_is_its_failure(tmp_path: Path, said: dict[str, Any]) -> None:
+    """Data that doesn't fit on the wire fails the worker at once, with the reason."""
+
+    async def start(_: Conversation) -> dict[str, Any]:
+        return said
+
+    acts = {**SERVES, NetbenchServer.STARTING: start}
+    async with listening(tmp_path, Worker(acts)) as address:
+        with pytest.raises(WorkerFailed, match="failed in STARTING: error"):
+            async with servers([target(address, tmp_path)]) as group:
+                await group.run_till(NetbenchServer.RUNNING)
+
+
+async def test_the_end_of_a_long_failure_is_told(tmp_path: Path) -> None:
+    """However much a driver wrote, its last words arrive."""
+
+    async def start(_: Conversation) -> None:
+        raise ActionFailed("ended", "d" * (1 << 21), "t" * (1 << 21) + "the last word")
+
+    acts = {**SERVES, NetbenchServer.STARTING: start}
+    async with listening(tmp_path, Worker(acts)) as address:
+        with pytest.raises(WorkerFailed, match="the last word"):
+            async with servers([target(address, tmp_path)]) as group:
+                await group.run_till(NetbenchServer.RUNNING)
+
+
 async def test_two_workers_of_one_name_are_refused(tmp_path: Path) -> None:
     """Who failed must be clear."""
     with pytest.raises(LocalProtocolError, match="two workers of one name"):
@@ -230,3 +261,12 @@ async def test_others_may_not_enter_the_sockets_folder(tmp_path: Path) -> None:
     os.chmod(tmp_path, 0o755)  # noqa: PTH101  one call, before anything runs beside it
     with pytest.raises(AddressError, match="must have 700"):
         await serve(f"unix:{tmp_path}/s", {}, directory=tmp_path)
+
+
+async def test_another_users_worker_is_not_spoken_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel says who listens; not a byte goes to anyone else."""
+    async with listening(tmp_path, Worker(SERVES)) as address:
+        monkeypatch.setattr(transport, "peer_uid", lambda _: os.getuid() + 1)
+        with pytest.raises(WorkerLost, match="another user's process listens there"):
+            async with servers([target(address, tmp_path)]):
+                pass

@@ -18,7 +18,7 @@ from pytest_netbench.protocols import (
 )
 from russula.dialogue import Dialogue
 from russula.errors import LocalProtocolError, RemoteProtocolError
-from russula.introspect import mermaid, text
+from russula.introspect import markdown, mermaid, text
 from russula.machine import Machine
 from russula.protocol import Command, Finished, Protocol, Role
 from russula.testing import Mishap, explore, unreached
@@ -120,15 +120,14 @@ def test_a_peer_that_jumps_is_an_error_of_that_side() -> None:
 @BOTH
 def test_pictures_show_every_row(protocol: Protocol) -> None:
     """The drawings come from the tables: each transition stands in both forms."""
-    for role in (protocol.coordinator, protocol.worker):
+    for role, picture in zip((protocol.coordinator, protocol.worker), mermaid(protocol), strict=True):
         for state, row in role.table.items():
             for target in row.values():
-                assert f"{state.name} --> {target.name}: " in mermaid(protocol)
+                assert f"{state.name} --> {target.name}: " in picture
                 assert state.name in text(protocol)
 
 
 @BOTH
 def test_the_documents_pictures_are_the_tables(protocol: Protocol) -> None:
-    """docs/russula.md has the diagrams as they are drawn today."""
-    page = (Path(__file__).parents[2] / "docs" / "russula.md").read_text()
-    assert text(protocol) in page
+    """docs/protocols.md has the diagrams as they are drawn today."""
+    assert markdown(protocol) in (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()

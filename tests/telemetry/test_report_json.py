@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netbench.errors import RunError
-from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport, StreamBytes
+from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport, Fact, StreamBytes
 from pytest_netbench.telemetry.report_json import dump, load, write
 
 NUMBERS = st.integers(0, 2**63)
@@ -66,6 +67,14 @@ def test_a_malformed_report_is_named(field: str, value: object, text: str) -> No
     document = {**json.loads(dump(EMPTY)), field: value}
     with pytest.raises(RunError, match=text):
         load(json.dumps(document).encode())
+
+
+def test_what_a_driver_does_not_tell_is_kept() -> None:
+    """By name; who tells everything needn't say so, and an unknown fact is named."""
+    report = replace(EMPTY, untold=frozenset({Fact.SENT, Fact.TRACES}))
+    assert load(dump(report)) == report
+    with pytest.raises(RunError, match=r"untold: expected some of bytes sent, .*, found 'speed'"):
+        load(json.dumps({**json.loads(dump(EMPTY)), "untold": ["speed"]}).encode())
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30, -1])

@@ -1,0 +1,170 @@
+"""Is the interop runner's contract kept without its containers, with a small program and with quic-go's own?"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_netbench.cli.main import main
+from pytest_netbench.drivers import install, registry
+from pytest_netbench.drivers.adapter import container, interop
+from pytest_netbench.drivers.driver import Driver
+from pytest_netbench.errors import Unsupported
+from pytest_netbench.result.validity import judge
+from pytest_netbench.roles import Role
+from pytest_netbench.scenario.analysis import analyse
+from pytest_netbench.scenario.catalog import connect, download, fan_out
+from pytest_netbench.scenario.certificates import certify
+from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.telemetry.gather import read_host
+from pytest_netbench.telemetry.model import HostReport
+from russula import WorkerFailed
+from tests.worker_rounds import Round, serving
+
+PROGRAM = """
+'''An endpoint of the contract whose transport is TCP: a line with a path there, the file back.'''
+import os, pathlib, socket, sys
+www, downloads, certs = (pathlib.Path(one) for one in sys.argv[1:4])
+if os.environ["TESTCASE"] not in ("transfer", "multiconnect"):
+    print("can't do", os.environ["TESTCASE"])
+    sys.exit(127)
+if os.environ["ROLE"] == "server":
+    assert (certs / "cert.pem").read_text() and (certs / "priv.key").read_text()
+    listener = socket.create_server((sys.argv[4], int(sys.argv[5])))
+    while True:
+        sock, _ = listener.accept()
+        with sock, sock.makefile("r") as lines:
+            sock.sendall((www / lines.readline().strip()).read_bytes())
+assert not (certs / "priv.key").exists()
+for url in os.environ["REQUESTS"].split():
+    address, _, path = url.removeprefix("https://").partition("/")
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port))) as sock, (downloads / path).open("wb") as file:
+        sock.sendall(path.encode() + b"\\n")
+        while data := sock.recv(1 << 16):
+            file.write(data)
+    if "SPOIL" in os.environ:
+        spoiled = (downloads / path).read_bytes()[int(os.environ["SPOIL"]):]
+        (downloads / path).write_bytes(spoiled + b"." * (len(os.environ.get("PAD", ""))))
+"""
+needs_mounts = pytest.mark.skipif(container.why_not() is not None, reason="no mount namespace of one's own here")
+
+
+def small(folder: Path, *, places: bool = True, **more: Any) -> Driver:
+    """The program above: told its folders by placeholders, or with those of the contract."""
+    path = folder / "endpoint.py"
+    path.write_text(PROGRAM)
+    given = "{www} {downloads} {certs}" if places else "/www /downloads /certs"
+    line = f"{sys.executable} -IS {path} {given}"
+    section = {"level": "interop", "server": f"{line} {{host}} {{port}}", "client": line, "transport": "tcp", **more}
+    return registry.table({"mine": section})["mine"]
+
+
+async def play(driver: Driver, scenario: Scenario, folder: Path) -> list[HostReport]:
+    """A round between both ends."""
+    scenario = certify(scenario)
+    scenario.write(folder / "scenario.json")
+    async with serving({"mine": driver}, folder) as address:
+        await Round(address, folder / "scenario.json", folder / "results", "mine").play()
+    return [read_host(folder / "results" / role.value, driver, scenario, role, 0, role.value) for role in Role]
+
+
+def reasons(scenario: Scenario, hosts: list[HostReport]) -> tuple[str, ...]:
+    return judge(scenario, analyse(scenario), hosts, 0.0, armed=False, control_bytes=0)
+
+
+@pytest.mark.parametrize(
+    "scenario", [download(3_000_000), download(5000, request=1, connections=3), connect(4)], ids=["one", "three", "4"]
+)
+async def test_files_are_downloaded_and_compared(scenario: Scenario, tmp_path: Path) -> None:
+    """Each stream is a file; as many bytes as the scenario says have come, and the round counts."""
+    hosts = await play(small(tmp_path), scenario, tmp_path)
+    assert reasons(scenario, hosts) == ()
+    received = sum(one.received for connection in hosts[1].driver.connections for one in connection.streams)
+    assert received == (0 if scenario == connect(4) else analyse(scenario).server_to_client_bytes)
+
+
+@needs_mounts
+async def test_folders_are_where_the_contract_has_them(tmp_path: Path) -> None:
+    """A program that was made for a container finds them under the root, and its peer by name."""
+    scenario = download(50_000)
+    assert reasons(scenario, await play(small(tmp_path, places=False), scenario, tmp_path)) == ()
+    assert "www" not in os.listdir("/")  # noqa: PTH208 - quick enough for a loop
+
+
+@pytest.mark.parametrize(
+    ("spoil", "pad", "why"),
+    [
+        ("1", "", "file0 has 49,999 bytes after its download, it should have 50,000"),
+        ("1", "x", "file0 isn't the same after its download"),
+    ],
+)
+async def test_a_file_that_differs_is_told(spoil: str, pad: str, why: str, tmp_path: Path) -> None:
+    """Too short, or with other bytes: the round doesn't count."""
+    driver = small(tmp_path, env={"SPOIL": spoil, "PAD": pad})
+    scenario = download(50_000)
+    assert f"client: {why}" in reasons(scenario, await play(driver, scenario, tmp_path))
+
+
+async def test_a_test_case_that_it_has_not_is_unsupported(tmp_path: Path) -> None:
+    """Exit status 127, as the contract says."""
+    with pytest.raises(WorkerFailed) as caught:
+        await play(small(tmp_path), connect(1), tmp_path)
+    assert caught.value.reason == "unsupported"
+
+
+def test_an_option_with_one_server_only() -> None:
+    """What HTTP/0.9 can't do is said before."""
+    driver = registry.table({"mine": {"level": "interop", "client": "client"}})["mine"]
+    with pytest.raises(Unsupported, match="mine has no command for a server"):
+        driver.check(analyse(fan_out(servers=2)), Role.SERVER, {})
+
+
+def test_contents_differ_and_are_the_same_at_both_ends() -> None:
+    """No file is like another, or could be told from its length alone."""
+    whole = b"".join(interop.content(0, 2_500_000))
+    assert whole == b"".join(interop.content(0, 2_500_000))
+    assert b"".join(interop.content(1, 2_500_000)) != whole
+    assert len(whole) == 2_500_000
+
+
+# --- quic-go -----------------------------------------------------------------------------------
+
+
+def quic_go() -> dict[str, str]:
+    """The section of quic-go's own programs, made for the runner's containers."""
+    folder = install.interop_folder(os.environ)
+    if not (folder / "client").is_file():
+        pytest.skip("make interop")
+    if (why := container.why_not()) is not None:
+        pytest.skip(f"no mount namespace of one's own here: {why}")
+    lines = {"server": f"{folder}/server", "client": f"{folder}/client {{requests}}"}
+    return {"level": "interop", **lines, "library": "quic-go"}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "scenario", [download(5_000_000), download(100_000, connections=3), connect(1), connect(5)], ids=str
+)
+def test_quic_go_keeps_the_contract(scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unchanged: its folders under the root, its port, its certificates, on hosts with a network of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    rows = "".join(f"{key} = {json.dumps(value)}\n" for key, value in quic_go().items())
+    (tmp_path / "netbench.toml").write_text(f"[drivers.quic-go]\n{rows}")
+    scenario.write("scenario.json")
+    assert main(["run", "scenario.json", "--driver", "quic-go", "--rounds", "1"]) == 0
+    (test,) = json.loads((tmp_path / "netbench-results/results.json").read_text())["tests"]
+    assert test["rounds"][0]["validity"] == []
+    assert "quic-go as server doesn't tell" in test["note"]
+
+
+@pytest.mark.real
+def test_quic_go_tells_its_version() -> None:
+    """Go leaves the list of modules in an executable."""
+    assert registry.table({"quic-go": quic_go()})["quic-go"].version() == f"quic-go {install.INTEROP_VERSION}"

@@ -1,0 +1,78 @@
+"""Is a plain transfer told from everything else?"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_netbench.errors import Unsupported
+from pytest_netbench.scenario.builder import build
+from pytest_netbench.scenario.catalog import connect, download, fan_in, fan_out, ping, request_response, upload
+from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.scenario.shape import Kind, Shape, shape
+
+
+def streams(number: int) -> Scenario:
+    """A download on several streams of one connection."""
+    b = build("streams")
+    server, client = b.server(), b.client()
+    with client.connect(server) as connection, connection.client.scope() as threads:
+        for _ in range(number):
+            with threads.thread(), connection.stream() as (near, far):
+                near.send(10)
+                near.receive(1000)
+                far.receive(10)
+                far.send(1000)
+    return b.scenario()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "found"),
+    [
+        (download(5000, request=10), Shape(Kind.DOWNLOAD, 5000, 1, 1, True, 1, 1)),
+        (download(5000, request=10, connections=3), Shape(Kind.DOWNLOAD, 5000, 1, 3, True, 1, 1)),
+        (upload(5000), Shape(Kind.UPLOAD, 5000, 1, 1, True, 1, 1)),
+        (fan_out(servers=4, request=10, response=5000), Shape(Kind.DOWNLOAD, 5000, 1, 1, True, 4, 1)),
+        (fan_in(clients=4, upload=5000), Shape(Kind.UPLOAD, 5000, 1, 1, True, 1, 4)),
+        (connect(connections=7), Shape(Kind.CONNECT, 1, 1, 7, False, 1, 1)),
+        (request_response(10, 5000), Shape(Kind.DOWNLOAD, 5000, 1, 1, True, 1, 1)),
+        (streams(3), Shape(Kind.DOWNLOAD, 1000, 3, 1, True, 1, 1)),
+    ],
+    ids=["download", "3 connections", "upload", "fan_out", "fan_in", "connect", "request_response", "streams"],
+)
+def test_a_plain_transfer_is_recognised(scenario: Scenario, found: Shape) -> None:
+    """By what it does, not by its name: files have none."""
+    assert shape(scenario) == found
+
+
+@pytest.mark.parametrize(
+    ("scenario", "why"),
+    [
+        (ping(time=0.1, size=[1000]), "no `iterate`"),
+        (request_response(10, 5000, delay=0.1), "no `sleep`"),
+        (request_response(10, 5000, client_send_rate=100), "no `send_rate`"),
+        (request_response(1000, 1000), "1,000 bytes there and 1,000 back are neither"),
+        (request_response(10, 5000, count=2), "one request and one response on each stream"),
+        (request_response(10, 5000, connections=2), "2 connections come one after another"),
+        (request_response(servers=0), "clients that dial"),
+    ],
+    ids=["ping", "delay", "rate", "neither", "two requests", "one after another", "nobody"],
+)
+def test_everything_else_is_unsupported_by_name(scenario: Scenario, why: str) -> None:
+    """What a plain transfer doesn't have is named."""
+    with pytest.raises(Unsupported, match=why):
+        shape(scenario)
+
+
+def test_clients_that_differ_are_unsupported() -> None:
+    """All clients do the same in a plain transfer."""
+    b = build("differ")
+    server = b.server()
+    for size in (1000, 2000):
+        client = b.client()
+        with client.connect(server) as connection, connection.stream() as (near, far):
+            near.send(1)
+            near.receive(size)
+            far.receive(1)
+            far.send(size)
+    with pytest.raises(Unsupported, match="all carry the same"):
+        shape(b.scenario())

@@ -1,0 +1,66 @@
+"""Is a smaller scenario the same one, with fewer repetitions or fewer bytes, and do both ends agree on it?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_netbench.scenario.analysis import analyse
+from pytest_netbench.scenario.catalog import connect, download, fan_in, ping, request_response, upload
+from pytest_netbench.scenario.certificates import certify
+from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.scenario.smaller import smaller
+
+
+def test_a_transfer_has_fewer_bytes() -> None:
+    """Where nothing is repeated; its request stays what it is."""
+    made = analyse(smaller(download(1_000_000, connections=3)) or connect(0))
+    assert (made.connects, made.client_to_server_bytes, made.server_to_client_bytes) == (3, 3000, 300_000)
+
+
+def test_dials_in_a_row_are_fewer() -> None:
+    """And each stays what it is: its cost is that of an operation."""
+    made = analyse(smaller(connect(1000)) or connect(0))
+    assert (made.connects, made.server_to_client_bytes) == (100, 100)
+
+
+def test_a_time_is_shorter() -> None:
+    """On both sides."""
+    made = smaller(ping(time=1.0, size=[1000])) or connect(0)
+    assert analyse(made).shortest_s == 0.1
+
+
+def test_nothing_to_divide_is_nothing() -> None:
+    """One byte there and back stays what it is."""
+    assert smaller(connect(1)) is None
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        download(123_457, request=17),
+        upload(99_999, connections=2),
+        fan_in(clients=3, upload=70_001),
+        request_response(response=100_003, unblock=33_334, count=2),
+        request_response(response=100_000, connections=30),
+        ping(time=2.0),
+    ],
+    ids=str,
+)
+def test_both_ends_agree(scenario: Scenario) -> None:
+    """What one sends the other receives, also where a transfer is received in two parts."""
+    made = smaller(scenario)
+    assert made is not None
+    before, after = analyse(scenario), analyse(made)
+    for name in ("client_to_server_bytes", "server_to_client_bytes"):
+        less: Any = getattr(after, name)
+        assert less is None or less <= getattr(before, name)
+
+
+def test_certificates_stay() -> None:
+    """Both sizes are run with the same: they stand for the scenario's id."""
+    scenario = certify(download(1_000_000))
+    made = smaller(scenario)
+    assert made is not None
+    assert (made.id, made.certificates) == (scenario.id, scenario.certificates)

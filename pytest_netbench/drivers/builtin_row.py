@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _OPTIONS: Mapping[str, OptionSpec] = {
+    "multiplex": OptionSpec(
+        OptionKind.BOOLEAN,
+        "carry streams in frames (default: where the scenario has more than one stream a connection)",
+    ),
     "tcp.nodelay": OptionSpec(OptionKind.BOOLEAN, "send small segments at once (false: Nagle's algorithm)"),
     "tcp.congestion_control": OptionSpec(OptionKind.TEXT, "the kernel's algorithm, as cubic or bbr"),
     "tcp.send_buffer": OptionSpec(OptionKind.INTEGER, "bytes of the socket's send buffer (SO_SNDBUF)", least=1),
@@ -45,7 +49,8 @@ ROWS: Mapping[str, Driver] = {
         transport=Transport.TCP,
         options=_OPTIONS,
         configures=True,
-        features=frozenset({"send_streams", "server_streams"}),
+        features=frozenset({"streams", "send_streams", "server_streams"}),
+        multiplexes=True,
         dumps_stacks=True,
     )
 }

@@ -139,7 +139,8 @@ class Driver:
     driver. ``paths``: folders that are looked into before PATH and ``~/.cargo/bin``. ``secure``: it needs certificates.
     ``family``: the name under which the analysis of a scenario lists this driver's faults. ``features``: what it can do
     of what a scenario may need (``Feature``'s names in lower case), None if it doesn't say and exits with 127 itself.
-    ``multiplexes``: it carries several streams over one connection only when told to (``MULTIPLEX``).
+    ``multiplexes``: it carries several streams over one connection only when told to (``MULTIPLEX``);
+    ``multiplex_env``: more environment then.
     ``dumps_stacks``: SIGUSR1 makes it write where it stands to standard error. ``library``: the library inside whose
     version is shown. ``timeout_s``: its own limit to a round.
     """
@@ -159,6 +160,7 @@ class Driver:
     family: str = ""
     features: frozenset[str] | None = None
     multiplexes: bool = False
+    multiplex_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     dumps_stacks: bool = False
     library: str = ""
     timeout_s: float | None = None
@@ -272,6 +274,7 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "family": driver.family,
         "features": None if driver.features is None else sorted(driver.features),
         "multiplexes": driver.multiplexes,
+        "multiplex_env": dict(driver.multiplex_env),
         "dumps_stacks": driver.dumps_stacks,
         "library": driver.library,
         "timeout_s": driver.timeout_s,
@@ -310,6 +313,7 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         family=row["family"],
         features=None if row["features"] is None else frozenset(row["features"]),
         multiplexes=row["multiplexes"],
+        multiplex_env=dict(row["multiplex_env"]),
         dumps_stacks=row["dumps_stacks"],
         library=row["library"],
         timeout_s=row["timeout_s"],

@@ -66,8 +66,10 @@ def invocation(
     else:
         env |= {"CLIENT_ID": str(job.index), "LOCAL_IP": job.bind}
         env |= {f"SERVER_{index}": peer for index, peer in enumerate(job.peers)}
+    if multiplex or driver.multiplexes:
+        env["MULTIPLEX"] = str(multiplex).lower()
     if multiplex:
-        env["MULTIPLEX"] = "true"
+        env |= driver.multiplex_env
     env |= {name: fill(text, values) for name, text in command.env.items()}
     arguments = [fill(text, values) for text in command.argv[1:]]
     if not driver.configures:

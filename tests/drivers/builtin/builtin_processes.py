@@ -123,10 +123,10 @@ def dialling(path: Path, address: str, *, pass_fds: Sequence[int] = (), **env: s
         client.kill()
 
 
-def run(one: m.Scenario, folder: Path) -> tuple[Done, Done]:
+def run(one: m.Scenario, folder: Path, **env: str) -> tuple[Done, Done]:
     """Server and client of a scenario, run to their ends."""
     path = written(one, folder)
-    with serving(path) as (server, address), dialling(path, address) as client:
+    with serving(path, **env) as (server, address), dialling(path, address, **env) as client:  # type: ignore[arg-type]
         ended = client.wait()
         return server.stop(), ended
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_netbench.drivers.choice import of_side
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.errors import RunError, Unsupported, UsageError
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
@@ -40,7 +41,10 @@ Clients = Coordinator[NetbenchClient]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is run, the same in every round. ``timeout``: seconds that a round may take from its start instant."""
+    """What is run, the same in every round. ``timeout``: seconds that a round may take from its start instant.
+
+    ``options``: of both sides, as the test gives them.
+    """
 
     scenario: Scenario
     analysis: Analysis
@@ -52,6 +56,11 @@ class Trial:
     def driver(self, role: Role) -> Driver:
         """The driver of one side."""
         return self.server_driver if role is Role.SERVER else self.client_driver
+
+    def options_of(self, role: Role) -> Mapping[str, Any]:
+        """The options of one side, with those that it takes by itself because of the other."""
+        other = Role.CLIENT if role is Role.SERVER else Role.SERVER
+        return of_side(self.options, self.driver(role), role, self.driver(other))
 
 
 def trial(
@@ -111,7 +120,7 @@ class Stage:
                 role=host.role,
                 index=host.index,
                 driver=self.trial.driver(host.role).name,
-                options=self.trial.options,
+                options=self.trial.options_of(host.role),
                 peers=peers(),
                 bind=host.data,
                 timeout_s=self.trial.timeout,

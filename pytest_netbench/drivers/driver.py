@@ -82,7 +82,8 @@ class OptionSpec:
 
     ``on``: arguments for a value that is set, with ``{value}`` in it; for booleans those for true. ``off``: those for
     false. A row with ``configures`` ignores both: its options travel in the scenario's own ``configuration`` map.
-    ``choices``: the values that a text may have, any if empty. ``least``: of an integer.
+    ``choices``: the values that a text may have, any if empty. ``least``: of an integer. ``role``: the only side that
+    has it.
     """
 
     kind: OptionKind
@@ -91,6 +92,7 @@ class OptionSpec:
     off: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     least: int = 0
+    role: Role | None = None
 
     def problem(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
@@ -142,7 +144,8 @@ class Driver:
     ``multiplexes``: it carries several streams over one connection only when told to (``MULTIPLEX``);
     ``multiplex_env``: more environment then.
     ``dumps_stacks``: SIGUSR1 makes it write where it stands to standard error. ``library``: the library inside whose
-    version is shown. ``timeout_s``: its own limit to a round.
+    version is shown. ``timeout_s``: its own limit to a round. ``meets``: options that it takes by itself where the
+    other side is of that family.
     """
 
     name: str
@@ -164,6 +167,7 @@ class Driver:
     dumps_stacks: bool = False
     library: str = ""
     timeout_s: float | None = None
+    meets: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=lambda: MappingProxyType({}))
 
     def unsupported(self, analysis: Analysis, role: Role) -> str | None:
         """Why it can't do this scenario on that side, or None."""
@@ -174,12 +178,14 @@ class Driver:
         return unsupported(self, analysis)
 
     def check(self, analysis: Analysis, role: Role, options: Mapping[str, object]) -> None:
-        """Whether it can do this scenario on that side with these options.
+        """Whether it can do this scenario on that side with these options, of both sides.
 
         :raises Unsupported: if it can't; says why.
-        :raises UsageError: if an option isn't one of its own, or has a wrong value.
+        :raises UsageError: if an option isn't anybody's, or has a wrong value.
         """
-        checked = self.check_options(options)
+        from pytest_netbench.drivers.choice import of_side
+
+        checked = self.check_options(of_side(options, self, role))
         reason = self.unsupported(analysis, role)
         if reason is None and checked.get("multiplex") is False and analysis.streams_per_connection > 1:
             reason = f"{analysis.streams_per_connection} streams a connection need multiplexing, which is switched off"
@@ -187,14 +193,17 @@ class Driver:
             raise Unsupported(f"driver {self.name} as {role.value}: {reason}")
 
     def check_options(self, options: Mapping[str, object]) -> dict[str, OptionValue]:
-        """The options, known to be of the right types.
+        """The options of its side, known to be of the right types.
 
         :raises UsageError: names the option and the nearest known one, or what was expected.
+        :raises Unsupported: for an option that only other drivers have.
         """
+        from pytest_netbench.drivers.choice import refuse
+
         checked: dict[str, OptionValue] = {}
         for name, value in options.items():
             if name not in self.options:
-                raise UsageError(f"driver {self.name} has no option {name!r}: {nearest(name, self.options)}")
+                refuse(self, name)
             if (problem := self.options[name].problem(value)) is not None:
                 raise UsageError(f"driver {self.name}, option {name!r}: {problem}")
             assert isinstance(value, (bool, int, str))
@@ -278,6 +287,7 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "dumps_stacks": driver.dumps_stacks,
         "library": driver.library,
         "timeout_s": driver.timeout_s,
+        "meets": {name: dict(options) for name, options in driver.meets.items()},
     }
 
 
@@ -289,6 +299,7 @@ def _spec_to_json(spec: OptionSpec) -> dict[str, Any]:
         "off": list(spec.off),
         "choices": list(spec.choices),
         "least": spec.least,
+        "role": None if spec.role is None else spec.role.value,
     }
 
 
@@ -317,6 +328,7 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         dumps_stacks=row["dumps_stacks"],
         library=row["library"],
         timeout_s=row["timeout_s"],
+        meets={name: dict(options) for name, options in row["meets"].items()},
     )
 
 
@@ -328,4 +340,5 @@ def _spec_from_json(spec: Mapping[str, Any]) -> OptionSpec:
         off=tuple(spec["off"]),
         choices=tuple(spec["choices"]),
         least=spec["least"],
+        role=None if spec["role"] is None else Role(spec["role"]),
     )

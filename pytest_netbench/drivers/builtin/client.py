@@ -36,6 +36,7 @@ class Client:
         local_ip: str,
         options: tcp.Options,
         wire: Wire,
+        scenario_id: str,
         recorder: Recorder,
     ) -> None:
         self.poller = EpollPoller()
@@ -46,6 +47,7 @@ class Client:
         self._local_ip = local_ip
         self._options = options
         self._wire = wire
+        self._id = scenario_id
         self._programs = tuple(Program(one) for one in client.connections)
         self._steps = compile_operations(client.scenario, {m.Connect: self._connect})
         self._dialled = 0
@@ -66,10 +68,11 @@ class Client:
 
     def _connect(self, operation: m.Connect) -> Step:
         target = self._servers[operation.server_id]
-        preamble = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big")
+        wire = self._wire
+        preamble = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big") if wire.preamble else b""
         program = self._programs[operation.client_connection_id]
         where = f"to server {operation.server_id} ({tcp.text(target[1])})"
-        wire = self._wire
+        name = f"{operation.server_connection_id}.{self._id}.net"
 
         def step(thread: Thread) -> Waits:
             """Dial, run the connection in the thread that dials, close it."""
@@ -85,7 +88,11 @@ class Client:
             outside = thread.context, thread.side, thread.link
             thread.context, thread.side, thread.link = connection, connection.local, carrier.link
             try:
+                began = self.engine.clock()
                 yield from self._dial(connection, dialled, target)
+                if wire.greets:
+                    yield from wire.greet(connection, name)
+                connection.connect_ns = self.engine.clock() - began
                 self.recorder.add(connection)
                 connection.program = operation.client_connection_id
                 if not program.sends_first:
@@ -100,7 +107,6 @@ class Client:
         return step
 
     def _dial(self, connection: Connection, dialled: socket.SocketType, target: tcp.Address) -> Waits:
-        began = self.engine.clock()
         self.engine.interruptible = True  # a patient dial may take long, and there is nothing to count yet
         status = dialled.connect_ex(target[1])
         self.engine.interruptible = False
@@ -111,7 +117,6 @@ class Client:
                 status = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status not in {0, errno.EISCONN}:
             raise Failed(f"{connection.title}, connect: {tcp.reason(OSError(status, os.strerror(status)))}")
-        connection.connect_ns = self.engine.clock() - began
         try:
             connection.addresses = dialled.getsockname(), target[1]
         except OSError as error:

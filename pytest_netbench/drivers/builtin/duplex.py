@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PREAMBLE_BYTES = 8
 END = -1
 
-_PAYLOAD = memoryview(b"\x2a" * (256 * 1024))
+PAYLOAD = memoryview(b"\x2a" * (256 * 1024))
 _WITH_PREAMBLE = 16 * 1024
 _NOW = socket.MSG_DONTWAIT
 
@@ -79,7 +79,7 @@ class Duplex:
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
-        payload = _PAYLOAD if limit >= _PAYLOAD_SIZE else _PAYLOADS.get(limit) or _payload(limit)
+        payload = PAYLOAD if limit >= _PAYLOAD_SIZE else _PAYLOADS.get(limit) or _payload(limit)
         if self._preamble:
             return self._send_first(payload)
         try:
@@ -191,7 +191,7 @@ class Duplex:
         return (StreamBytes(self.number, self.opened_here, self.sent, self.received, self.cut),)
 
 
-_PAYLOAD_SIZE = len(_PAYLOAD)
+_PAYLOAD_SIZE = len(PAYLOAD)
 _LANDING_SIZE = len(LANDING)
 
 _PAYLOADS: dict[int, memoryview] = {}
@@ -200,7 +200,7 @@ _MOST_PAYLOADS = 256
 
 def _payload(limit: int) -> memoryview:
     """So much payload; the same slice again for the same limit."""
-    payload = _PAYLOAD[:limit]
+    payload = PAYLOAD[:limit]
     if len(_PAYLOADS) < _MOST_PAYLOADS:
         _PAYLOADS[limit] = payload
     return payload

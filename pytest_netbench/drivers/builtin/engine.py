@@ -193,8 +193,7 @@ class Engine:
         poll, links, ready, step = self.poller.poll, self.poller.links, self._ready, self._step
         while self._live:
             if ready:
-                for _ in range(len(ready)):
-                    step(ready.popleft())
+                self._turn()
             timeout = self._timeout() if self._timers else -1.0
             if ready:
                 timeout = 0.0
@@ -214,6 +213,14 @@ class Engine:
                     continue
             for fd, mask in events:
                 self._woken(links[fd], mask)
+
+    def _turn(self) -> None:
+        """Let everybody who has a turn go on, each once."""
+        ready = self._ready
+        turns = len(ready)
+        while turns and ready:  # one that fails takes others along
+            turns -= 1
+            self._step(ready.popleft())
 
     def _woken(self, link: Link, mask: int) -> None:
         """What the poller says of a link."""

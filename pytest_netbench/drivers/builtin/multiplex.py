@@ -205,6 +205,9 @@ class Multiplex:
     # --- the task ------------------------------------------------------------------------------
 
     def _serve(self) -> Waits:
+        if not self.link.whole:  # more may have come with the preamble than that
+            yield from self._read()
+            self.flush()
         while True:
             if self.problem is not None or self.ended:
                 yield WRITE if self._out else PAUSE

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.connection import Connection, Program, receive_preamble
+from pytest_netbench.drivers.builtin.connection import Connection, Program
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Task, Waits
 from pytest_netbench.drivers.builtin.poller import EpollPoller
@@ -102,12 +102,12 @@ class Server:
     ) -> Waits:
         """Read the number of the program, run it, close the connection."""
         try:
-            number = yield from receive_preamble(connection)
+            connection.addresses = peer, self._address or accepted.getsockname()
+            number = yield from self._wire.program(connection)
             if number >= len(self._programs):
                 why = f"it asks for program {number}, this server has {len(self._programs)}"
                 raise Failed(f"{connection.title}: {why}")  # noqa: TRY301 - ends this connection as others do
             connection.program = number
-            connection.addresses = peer, self._address or accepted.getsockname()
             yield from connection.carry_out(thread, self._programs[number])
             if (rest := connection.finish(thread)) is not None:
                 yield from rest

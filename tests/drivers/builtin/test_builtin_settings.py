@@ -38,7 +38,7 @@ def test_a_client_reads_who_and_whom() -> None:
     [
         ([], BASE, "usage: "),
         (["tcp", "router"], BASE, "usage: "),
-        (["quic", "server"], BASE, "no transport 'quic'"),
+        (["udp", "server"], BASE, "no transport 'udp'"),
         (["tcp", "server"], {}, "no scenario"),
         (["tcp", "server"], {**BASE, "PORT": "65536"}, "PORT: expected a port"),
         (["tcp", "server"], {**BASE, "SERVER_ID": "-1"}, "SERVER_ID: expected a number, found '-1'"),

@@ -6,13 +6,14 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
 
 from pytest_netbench.bench import Netbench, Plan
+from pytest_netbench.drivers.choice import of_side
 from pytest_netbench.errors import BuildError, DriverMissing, Unsupported
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
@@ -47,9 +48,10 @@ def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
     session.provider_class(wanted.provider)
     pairs = wanted.pairs(session.settings.drivers.over(wanted.drivers))
     for pair in pairs:
-        for names in pair:
+        for names, role in zip(pair, (Role.SERVER, Role.CLIENT), strict=True):
             for driver in session.cast(names):
-                driver.check_options(wanted.options)
+                with suppress(Unsupported):  # the test is skipped for that, when its turn comes
+                    driver.check_options(of_side(wanted.options, driver, role))
     return pairs
 
 

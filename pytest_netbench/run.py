@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_netbench.drivers.choice import of_side
 from pytest_netbench.drivers.driver import CpuBy
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.errors import RunError, Unsupported, UsageError
@@ -44,8 +45,8 @@ Clients = Coordinator[NetbenchClient]
 class Trial:
     """What is run, the same in every round. ``timeout``: seconds that a round may take from its start instant.
 
-    ``smaller``: what is run in addition where a driver tells the CPU time of its whole process only. ``each``: the
-    drivers of a side's hosts in their order, where they differ.
+    ``options``: of both sides, as the test gives them. ``smaller``: what is run in addition where a driver tells the
+    CPU time of its whole process only. ``each``: the drivers of a side's hosts in their order, where they differ.
     """
 
     scenario: Scenario
@@ -63,6 +64,11 @@ class Trial:
         if len(drivers) > 1:
             return drivers[index]
         return self.server_driver if role is Role.SERVER else self.client_driver
+
+    def options_of(self, role: Role, index: int = 0) -> Mapping[str, Any]:
+        """The options of one host of a side, with those that it takes by itself because of the other side."""
+        other = Role.CLIENT if role is Role.SERVER else Role.SERVER
+        return of_side(self.options, self.driver(role, index), role, self.driver(other))
 
 
 def trial(
@@ -136,7 +142,7 @@ class Stage:
                 role=host.role,
                 index=host.index,
                 driver=self.trial.driver(host.role, host.index).name,
-                options=self.trial.options,
+                options=self.trial.options_of(host.role, host.index),
                 peers=peers(),
                 bind=host.data,
                 timeout_s=self.trial.timeout,

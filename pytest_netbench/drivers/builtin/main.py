@@ -16,15 +16,19 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pytest_netbench.drivers.builtin import duplex_support, settings, tcp
+from pytest_netbench.drivers.builtin import settings, support, tcp
 from pytest_netbench.drivers.builtin.client import Client
 from pytest_netbench.drivers.builtin.ending import DriverError, Failed, Misused, Status, Stopped
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.server import Server
+from pytest_netbench.drivers.builtin.settings import Transport
 from pytest_netbench.drivers.builtin.signals import Signals
+from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.errors import ScenarioError
 from pytest_netbench.roles import Role
-from pytest_netbench.scenario.model import ClientOp, ClientScope, Connect, Scenario
+from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.analysis import analyse
+from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.scenario.netbench_json import read as read_scenario
 from pytest_netbench.telemetry.report_json import write as write_report
 
@@ -112,10 +116,12 @@ def _serve(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, si
     if chosen.index >= len(scenario.servers):
         raise Misused(f"SERVER_ID: {chosen.index}, the scenario has {len(scenario.servers)} servers")
     own = scenario.servers[chosen.index]
-    duplex_support.check(f"servers[{chosen.index}]", own.connections)
+    many = _multiplexed(chosen, scenario)
+    support.check(f"servers[{chosen.index}]", own.connections, many=many)
+    wire = _wire(chosen, scenario, own, multiplex=many)
     options = tcp.options(own.configuration)
     with tcp.listener(chosen.ip, chosen.port, options) as listening:
-        server = Server(own, chosen.index, listening, recorder, _say)
+        server = Server(own, chosen.index, listening, wire, recorder, _say)
         _settle()
         with contextlib.suppress(OSError):  # nobody wants to know
             print(f"listening on {tcp.text(listening.getsockname())}", flush=True)  # noqa: T201 - with port 0 one asks
@@ -129,14 +135,17 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, sig
         raise Misused(f"CLIENT_ID: {chosen.index}, the scenario has {len(scenario.clients)} clients")
     own = scenario.clients[chosen.index]
     where = f"clients[{chosen.index}]"
-    duplex_support.check(where, own.connections)
+    many = _multiplexed(chosen, scenario)
+    support.check(where, own.connections, many=many)
     dialled = set(_connects(own.scenario))
     for one in dialled:
         far = scenario.servers[one.server_id].connections[one.server_connection_id]
-        duplex_support.check_pair(where, own.connections[one.client_connection_id], far)
+        support.check_pair(where, own.connections[one.client_connection_id], far, many=many)
         if one.router_id is not None:
             raise Misused(f"{where}: a connect through router {one.router_id}: there is no program for routers")
-    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, tcp.options(own.configuration), recorder)
+    wire = _wire(chosen, scenario, own, multiplex=many)
+    options = tcp.options(own.configuration)
+    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, options, wire, scenario.id, recorder)
     _settle()
     _await_instant(chosen)
     signals.end(client.engine)
@@ -144,16 +153,33 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, sig
     client.run()
 
 
-def _connects(operations: Sequence[ClientOp]) -> Iterator[Connect]:
+def _wire(chosen: settings.Settings, scenario: Scenario, own: m.Client | m.Server, *, multiplex: bool) -> Wire:
+    if chosen.transport is Transport.TCP:
+        return Wire(multiplex=multiplex)
+    from pytest_netbench.drivers.builtin import security  # not for others: it takes time and memory
+
+    if isinstance(own, m.Client):
+        return security.for_client(scenario, own, multiplex=multiplex)
+    return security.for_server(scenario, own, multiplex=multiplex)
+
+
+def _multiplexed(chosen: settings.Settings, scenario: Scenario) -> bool:
+    """Whether streams go in frames: as asked, or where a connection of the scenario has more than one."""
+    if chosen.multiplex is not None:
+        return chosen.multiplex
+    return analyse(scenario).streams_per_connection > 1
+
+
+def _connects(operations: Sequence[m.ClientOp]) -> Iterator[m.Connect]:
     for one in operations:
-        if isinstance(one, Connect):
+        if isinstance(one, m.Connect):
             yield one
-        elif isinstance(one, ClientScope):
+        elif isinstance(one, m.ClientScope):
             for thread in one.threads:
                 yield from _connects(thread)
 
 
-def _resolved(chosen: settings.Settings, dialled: set[Connect]) -> dict[int, tcp.Address]:
+def _resolved(chosen: settings.Settings, dialled: set[m.Connect]) -> dict[int, tcp.Address]:
     found = {}
     for number in sorted({one.server_id for one in dialled}):
         if number not in chosen.peers:

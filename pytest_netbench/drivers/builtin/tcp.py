@@ -8,13 +8,13 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from pytest_netbench.drivers.builtin.ending import Failed, Misused
+from pytest_netbench.drivers.builtin import configuration
+from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import PATIENCE_NS
-from pytest_netbench.errors import nearest
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 Address: TypeAlias = tuple[int, SocketAddress]
@@ -23,8 +23,6 @@ Address: TypeAlias = tuple[int, SocketAddress]
 _IP_BIND_ADDRESS_NO_PORT = 24
 ANY = frozenset({"", "::", "0.0.0.0"})  # noqa: S104 - what no own address is chosen by
 _MAPPED = "::ffff:"
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,44 +62,19 @@ class Options:
                     raise Failed(f"{name}={getattr(self, name[4:])}: {error.strerror}") from None
 
 
-def options(configuration: Mapping[str, str]) -> Options:
-    """The keys ``tcp.*`` of an endpoint's configuration; others are somebody else's.
+def options(said: Mapping[str, str]) -> Options:
+    """The keys ``tcp.*`` of an endpoint's configuration.
 
     :raises Misused: if one isn't known, or its value can't be read.
     """
-    found: dict[str, Any] = {}
-    for key, text in configuration.items():
-        if key.startswith("tcp."):
-            reader = _READERS.get(key)
-            if reader is None:
-                raise Misused(f"configuration: {key!r} is not an option; {nearest(key, _READERS)}")
-            found[key[4:]] = reader(key, text)
-    return Options(**found)
+    return Options(**configuration.chosen(said, "tcp.", _READERS))
 
 
-def _flag(key: str, text: str) -> bool:
-    if text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
-    raise Misused(f"configuration: {key}: expected true or false, found {text!r}")
-
-
-def _size(key: str, text: str) -> int:
-    if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31:
-        return int(text)
-    raise Misused(f"configuration: {key}: expected bytes, 1 to {(1 << 31) - 1}, found {text!r}")
-
-
-def _name(key: str, text: str) -> str:
-    if text.isascii() and text.isprintable() and 0 < len(text) < 16:  # noqa: PLR2004 - TCP_CA_NAME_MAX
-        return text
-    raise Misused(f"configuration: {key}: expected a name of at most 15 characters, found {text!r}")
-
-
-_READERS: Mapping[str, Callable[[str, str], object]] = {
-    "tcp.nodelay": _flag,
-    "tcp.congestion_control": _name,
-    "tcp.send_buffer": _size,
-    "tcp.receive_buffer": _size,
+_READERS: Mapping[str, configuration.Reader] = {
+    "nodelay": configuration.flag,
+    "congestion_control": configuration.name(15),  # TCP_CA_NAME_MAX
+    "send_buffer": configuration.size,
+    "receive_buffer": configuration.size,
 }
 
 

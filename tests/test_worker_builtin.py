@@ -69,6 +69,12 @@ async def test_options_reach_it(tmp_path: Path) -> None:
     assert reasons(scenario, await play(scenario, tmp_path, options=options)) == ()
 
 
+async def test_several_processes_serve(tmp_path: Path) -> None:
+    """A worker waits until one of them listens, ends all, and gets one report."""
+    scenario = connect(connections=20)
+    assert reasons(scenario, await play(scenario, tmp_path, options={"processes": 2})) == ()
+
+
 async def test_what_it_cannot_carry_is_unsupported(tmp_path: Path) -> None:
     """Status 127, and its own words why."""
     with pytest.raises(WorkerFailed, match="can't do this scenario") as caught:

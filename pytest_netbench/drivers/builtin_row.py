@@ -22,7 +22,17 @@ from pytest_netbench.roles import Role
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_PLACE: Mapping[str, OptionSpec] = {
+    "cpus": OptionSpec(OptionKind.TEXT, "the processors that it is kept to, as 0,2-3"),
+    "processes": OptionSpec(
+        OptionKind.INTEGER,
+        "processes that serve one address, each with a socket (SO_REUSEPORT)",
+        least=1,
+        role=Role.SERVER,
+    ),
+}
 _OPTIONS: Mapping[str, OptionSpec] = {
+    **_PLACE,
     "multiplex": OptionSpec(
         OptionKind.BOOLEAN,
         "carry streams in frames (default: where the scenario has more than one stream a connection)",

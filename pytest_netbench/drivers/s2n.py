@@ -55,6 +55,11 @@ _QUIC: dict[str, OptionSpec] = {
     "quic.max_mtu": OptionSpec(
         OptionKind.INTEGER, "bytes of the largest packet", on=("--max-mtu", "{value}"), least=1228
     ),
+    "quic.alpn": OptionSpec(
+        OptionKind.TEXT,
+        "the application protocol that both ends must agree on (default: netbench)",
+        on=("--application-protocols", "{value}"),
+    ),
     "quic.gso": OptionSpec(OptionKind.BOOLEAN, "hand several packets to the kernel at once", off=("--disable-gso",)),
 }
 

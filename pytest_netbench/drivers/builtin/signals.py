@@ -38,7 +38,8 @@ class Signals:
         engine.poller.register(alarm)
         self._engine = engine
 
-    def ignore(self) -> None:
+    @staticmethod
+    def ignore() -> None:
         """The driver is at its end: let it finish."""
         for number in _NUMBERS:
             signal.signal(number, signal.SIG_IGN)

@@ -127,7 +127,24 @@ def dialler(target: Address, local_ip: str, chosen: Options, *, patient: bool = 
     return one
 
 
-def listener(ip: str, port: int, chosen: Options) -> socket.socket:
+def listeners(ip: str, port: int, chosen: Options, count: int) -> list[socket.socket]:
+    """Sockets that share an address; the kernel gives each connection to one of them.
+
+    :raises Failed: as for ``listener``.
+    """
+    first = listener(ip, port, chosen, shared=count > 1)
+    made = [first]
+    try:
+        while len(made) < count:
+            made.append(listener(ip, first.getsockname()[1], chosen, shared=True))
+    except BaseException:
+        for one in made:
+            one.close()
+        raise
+    return made
+
+
+def listener(ip: str, port: int, chosen: Options, *, shared: bool = False) -> socket.socket:
     """A socket that listens; ``::`` is both families, or IPv4 alone where there is no IPv6.
 
     :raises Failed: if the address is taken or isn't this host's.
@@ -139,6 +156,8 @@ def listener(ip: str, port: int, chosen: Options) -> socket.socket:
         one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if ip == "::":
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             chosen.apply(one)

@@ -1,4 +1,4 @@
-"""Is what the `tls` driver does secure, and what it refuses named? Processes with each other, and peers by hand."""
+"""Is what the driver `tls` does secure, what it refuses named? Processes with each other, and peers made by hand."""
 
 from __future__ import annotations
 

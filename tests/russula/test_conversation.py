@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from pytest_netbench.protocols import NetbenchClient, NetbenchServer
+from pytest_netbench.protocols import SERVER, NetbenchClient, NetbenchServer
 from russula import (
     ActionFailed,
     AddressError,
     Conversation,
+    Coordinator,
     DeadlineExceeded,
     LocalProtocolError,
     WorkerFailed,
@@ -194,8 +195,10 @@ async def test_a_deadline_names_who_is_missing_and_where(tmp_path: Path) -> None
 async def test_nobody_at_an_address_is_named(tmp_path: Path) -> None:
     """A connection that nobody accepts ends with the deadline, naming the worker and the address."""
     with pytest.raises(DeadlineExceeded, match="w0 doesn't answer at unix:"):
-        async with servers([target(f"unix:{tmp_path}/none", tmp_path)], patience=1.0) as group:
-            await group.run_till(NetbenchServer.READY)
+        async with Coordinator[NetbenchServer].connect(
+            SERVER, [target(f"unix:{tmp_path}/none", tmp_path)], run="r", deadline=0.1
+        ):
+            pass
 
 
 async def test_leaving_early_ends_the_workers_actions(tmp_path: Path) -> None:

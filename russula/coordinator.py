@@ -129,7 +129,7 @@ class Coordinator(Generic[W]):
                     if goal.busy:
                         await goal.wait()
                     else:
-                        await self._command(tuple(goal.missing))
+                        await goal.unless_failed(self._command(tuple(goal.missing)))
         except TimeoutError:
             raise DeadlineExceeded(self._explain(state, seconds)) from None
         finally:

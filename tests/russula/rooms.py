@@ -9,17 +9,21 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_netbench.protocols import NetbenchClient
 from russula import Conversation, Coordinator, Protocol, Target
 from russula.testing import Faults, Network, VirtualLoop, run
+from russula.testing.network import MemoryTransport
 from russula.worker import Reception
 from tests.russula.sides import DIALS, Worker
 
 T = TypeVar("T")
 LEASE = 5.0
+BEGIN = 100.0
+"""What a right clock shows when the loop begins: those that are wrong by less never show less than nothing."""
 
 
 def the_loop() -> VirtualLoop:
@@ -36,21 +40,21 @@ class Wrong:
     drift: float = 0.0
 
     def __call__(self) -> int:
-        return the_loop().clock(self.offset, self.drift)
+        return the_loop().clock(BEGIN + self.offset, self.drift)
 
     async def until(self, instant_ns: int) -> None:
         """Till this clock shows the instant; not when it can't be told that it drifts."""
-        due = (instant_ns / 1e9 - self.offset) / (1 + self.drift)
+        due = (instant_ns / 1e9 - BEGIN - self.offset) / (1 + self.drift)
         await asyncio.sleep(due - the_loop().time())
 
 
-def dials(clock: Wrong, began: dict[str, float]) -> Mapping[Enum, Callable[[Conversation], Awaitable[Any]]]:
+def dials(clock: Wrong, began: dict[str, int]) -> Mapping[Enum, Callable[[Conversation], Awaitable[Any]]]:
     """A client's acts, which note when it really began."""
 
     async def go(talk: Conversation) -> Mapping[str, Any]:
         assert talk.instant_ns is not None
         await clock.until(talk.instant_ns)
-        began[talk.worker] = the_loop().time()
+        began[talk.worker] = Wrong()()
         return {"began_ns": clock()}
 
     return {**DIALS, NetbenchClient.RUNNING: go}
@@ -80,20 +84,35 @@ class Room:
         self, protocol: Protocol, *targets: Target, deadline: float = 60, **more: Any
     ) -> AbstractAsyncContextManager[Coordinator[Any]]:
         """Drive them in virtual time."""
-        given = {"lease": LEASE, "clock": the_loop().clock, "dial": self.network.dial, **more}
+        given = {"lease": LEASE, "clock": Wrong(), "dial": self.network.dial, **more}
         return Coordinator[Any].connect(protocol, targets, run="r", deadline=deadline, **given)
 
     def stall(self, name: str) -> None:
         """From now on nothing that a worker says arrives."""
-        for end in self.network._listeners[f"unix:{name}"][1]:
-            assert end.peer is not None
-            end.peer.pause_reading()
+        for end in self._ends(name):
+            end.pause_reading()
+
+    def delay(self, name: str, words: bytes, seconds: float) -> None:
+        """What its coordinator says with these words in it arrives so much later."""
+        for end in self._ends(name):
+            end.write = partial(_late, end.write, words, seconds)  # type: ignore[method-assign]
+
+    def _ends(self, name: str) -> list[MemoryTransport]:
+        """The coordinator's ends of a worker's connections."""
+        return [end.peer for end in self.network._listeners[f"unix:{name}"][1] if end.peer is not None]
 
     def entered(self, worker: str = "w0") -> list[str]:
         """The states that a worker entered, by its log."""
         return [
             line["state"] for line in self.lines if line["worker"] == worker and line["event"] in {"entered", "failed"}
         ]
+
+
+def _late(write: Callable[[bytes], None], words: bytes, seconds: float, data: bytes) -> None:
+    if words in data:
+        the_loop().call_later(seconds, write, data)
+    else:
+        write(data)
 
 
 class _Lines(logging.Handler):

@@ -304,7 +304,7 @@ def test_done_is_said_once(tmp_path: Path, faults: Faults) -> None:
     """(26) Each state is entered once and told once, and DONE isn't said before the action ended."""
 
     async def main() -> None:
-        room, clock, began = Room(tmp_path, faults, seed=5), Wrong(), dict[str, float]()
+        room, clock, began = Room(tmp_path, faults, seed=5), Wrong(), dict[str, int]()
         room.worker(CLIENT, Worker(dials(clock, began)))
         async with room.drive(CLIENT, room.target(), lead=5) as group:
             await group.run_till(NetbenchClient.DONE, deadline=600)

@@ -221,6 +221,7 @@ class Member:
                 self._pong.set_result(Sample(self._ping_ns, message.at_ns, self.terms.clock()))
         else:
             self._dialogue.take(frame.seq)
+            self._reach.pause = 0.0
             self._take(link, frame)
 
     def ended(self, link: Link, error: Exception | None) -> None:

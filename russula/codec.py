@@ -24,6 +24,13 @@ _LENGTH = struct.Struct(">I")
 _to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
+
+
+_from_text = json.JSONDecoder(parse_constant=_no_number).decode
+
+
 def encode(frame: Frame) -> bytes:
     """The bytes of a message.
 
@@ -113,7 +120,7 @@ def _parse_short(body: bytes) -> Frame:
 
 def _parse(body: bytes) -> Frame:
     try:
-        return from_json(json.loads(body))
+        return from_json(_from_text(body.decode()))
     except RecursionError as error:
         raise RemoteProtocolError("a message nested too deep") from error
     except ValueError as error:

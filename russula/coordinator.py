@@ -16,7 +16,7 @@ from russula.errors import DeadlineExceeded, LocalProtocolError, WorkerLost
 from russula.goal import Goal
 from russula.introspect import Change, Snapshot, WorkerView
 from russula.member import Member, Target, Terms
-from russula.messages import JSON
+from russula.messages import JSON, MOST
 from russula.protocol import Protocol
 from russula.reaching import AT_ONCE, Dial, Reach
 from russula.talk import BEGAN
@@ -160,8 +160,9 @@ class Coordinator(Generic[W]):
         found = {}
         for name, member in self._members.items():
             for data in member.said.values():
-                if isinstance(data.get(BEGAN), int):
-                    found[name] = self.here(name, data[BEGAN])
+                began = data.get(BEGAN)
+                if type(began) is int and 0 <= began <= MOST:
+                    found[name] = self.here(name, began)
         return found
 
     @property

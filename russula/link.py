@@ -76,9 +76,9 @@ class Link(Buffered):
             self._end(error)
 
     def eof_received(self) -> None:
-        """The other side will say no more; neither will this one."""
+        """The other side will say no more; neither will this one. Nobody ends in a message by will: it was cut."""
         if not self._decoder.between_messages:
-            self._end(RemoteProtocolError("the stream ended in the middle of a message"))
+            self._end(ConnectionResetError("the stream ended in the middle of a message"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""

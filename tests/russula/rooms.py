@@ -74,11 +74,11 @@ class Room:
         """Let a worker listen; its address."""
         reception = Reception({protocol: worker.service}, self.folder, self._log, clock or Wrong())
         self.receptions[name] = reception
-        self.network.listen(f"unix:{name}", reception.accept)
-        return f"unix:{name}"
+        self.network.listen(f"memory:{name}", reception.accept)
+        return f"memory:{name}"
 
     def target(self, name: str = "w0", **more: Any) -> Target:
-        return Target(name, f"unix:{name}", self.folder / "results" / name, **more)
+        return Target(name, f"memory:{name}", self.folder / "results" / name, **more)
 
     def drive(
         self, protocol: Protocol, *targets: Target, deadline: float = 60, **more: Any
@@ -97,9 +97,16 @@ class Room:
         for end in self._ends(name):
             end.write = partial(_late, end.write, words, seconds)  # type: ignore[method-assign]
 
+    def cut_off(self, name: str, seconds: float) -> None:
+        """A worker's connections end now, and for so long there are no others."""
+        accept, ends = self.network._listeners.pop(f"memory:{name}")
+        for end in ends:
+            end.abort()
+        the_loop().call_later(seconds, self.network.listen, f"memory:{name}", accept)
+
     def _ends(self, name: str) -> list[MemoryTransport]:
         """The coordinator's ends of a worker's connections."""
-        return [end.peer for end in self.network._listeners[f"unix:{name}"][1] if end.peer is not None]
+        return [end.peer for end in self.network._listeners[f"memory:{name}"][1] if end.peer is not None]
 
     def entered(self, worker: str = "w0") -> list[str]:
         """The states that a worker entered, by its log."""

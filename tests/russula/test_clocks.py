@@ -165,7 +165,7 @@ def test_a_failure_while_clocks_are_measured_is_raised_at_once(tmp_path: Path, f
             async with room.drive(CLIENT, *map(room.target, ("w0", "w1"))) as group:
                 await group.run_till(NetbenchClient.ARMED)
                 room.delay("w0", b"ping", 3600)
-                the_loop().call_later(1, room.network.crash, f"unix:{failing}")
+                the_loop().call_later(1, room.network.crash, f"memory:{failing}")
                 await group.run_till(NetbenchClient.RUNNING, deadline=3600)
         assert the_loop().time() <= 1 + LEASE + 5
         assert not began

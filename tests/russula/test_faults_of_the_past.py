@@ -63,14 +63,14 @@ def test_a_worker_that_does_not_answer_delays_nobody(tmp_path: Path) -> None:
         room = Room(tmp_path)
         for name in ("w0", "w2"):
             room.worker(SERVER, Worker(SERVES), name)
-        room.network.listen("unix:w1", lambda _: Mute())
+        room.network.listen("memory:w1", lambda _: Mute())
         with pytest.raises(DeadlineExceeded) as caught:
             async with room.drive(SERVER, *map(room.target, sorted(NAMES)), deadline=60):
                 pass
         heard = [line["worker"] for line in room.lines if line["event"] == "entered" and line["state"] == "READY"]
         assert sorted(heard) == ["w0", "w2"]
         assert str(caught.value).count("doesn't answer") == 1
-        assert "w1 doesn't answer at unix:w1" in str(caught.value)
+        assert "w1 doesn't answer at memory:w1" in str(caught.value)
         assert the_loop().time() <= 61
 
     in_virtual_time(main)
@@ -189,9 +189,9 @@ def test_a_worker_that_accepts_and_is_mute_is_tried_again(tmp_path: Path) -> Non
     async def main() -> None:
         room, worker = Room(tmp_path), Worker(SERVES)
         room.worker(SERVER, worker)
-        served = room.network._listeners.pop("unix:w0")
-        room.network.listen("unix:w0", lambda _: Mute())
-        the_loop().call_later(TRY / 2, lambda: room.network._listeners.update({"unix:w0": served}))
+        served = room.network._listeners.pop("memory:w0")
+        room.network.listen("memory:w0", lambda _: Mute())
+        the_loop().call_later(TRY / 2, lambda: room.network._listeners.update({"memory:w0": served}))
         async with room.drive(SERVER, room.target()) as group:
             await group.run_till(NetbenchServer.DONE)
         assert room.network.connections == 2

@@ -17,15 +17,15 @@ LETTERS = "aZ0_./\\-\0\n\ud800é"
 
 
 class Sink(asyncio.Transport):
-    """The wire of an enemy that doesn't listen."""
+    """The wire of an enemy. ``said``: what it was told."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said = 0
+        self.said = bytearray()
         self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.said += len(data)
+        self.said += data
 
     def close(self) -> None:
         self.closed = True

@@ -82,7 +82,12 @@ class Reach:
                     wire = await self._dial(self._address, link, self._securing)
                     await greeted
             except BaseException as error:
-                if isinstance(error, TimeoutError) and greeted.done() and greeted.exception() is None:
+                if (
+                    isinstance(error, TimeoutError)
+                    and not greeted.cancelled()
+                    and greeted.done()
+                    and not greeted.exception()
+                ):
                     return  # the worker's hello and the limit came in one turn of a loop that was held up
                 link.abort()
                 if isinstance(wire, asyncio.WriteTransport):

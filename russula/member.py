@@ -229,12 +229,11 @@ class Member:
         if link is not self._link:
             self._reach.met(error)
             return
-        self._drop(link)
         if isinstance(error, ProtocolError):
-            link.send(Bye())
-            link.close()
-            self._lose(str(error))
-        elif not self._left and self.error is None and not (self.machine.ended and self.machine.peer_ended):
+            self._give_up(link, str(error))
+            return
+        self._drop(link)
+        if not self._left and self.error is None and not (self.machine.ended and self.machine.peer_ended):
             self._note("lost", str(error or "the worker ended the connection"))
             self._resuming = asyncio.create_task(self._resume(), name=f"resuming {self.name}")
 
@@ -244,6 +243,13 @@ class Member:
         if self._pong is not None and not self._pong.done():
             self._pong.set_exception(ConnectionResetError("lost"))
         self.terms.changed(self)
+
+    def _give_up(self, link: Link, why: str) -> None:
+        """There is no going on with this worker."""
+        self._drop(link)
+        link.send(Bye())
+        link.close()
+        self._lose(why)
 
     def _refused(self, link: Link, reason: str) -> None:
         if link is self._link:
@@ -297,7 +303,7 @@ class Member:
                 self.machine.fail()
                 self._note("failed", f"{reason}: {detail}")
             case File() | Chunk() as piece:
-                self._receiver.take(piece)
+                self._store(link, piece)
                 return
             case Fetched(count):
                 if count != self._receiver.count:
@@ -308,6 +314,12 @@ class Member:
             case _:
                 raise RemoteProtocolError(f"{type(frame.message).__name__} isn't for a coordinator")
         self.terms.changed(self)
+
+    def _store(self, link: Link, piece: File | Chunk) -> None:
+        try:
+            self._receiver.take(piece)
+        except OSError as error:
+            self._give_up(link, f"its files can't be stored: {error}")
 
     def _entered(self, link: Link, said: Entered) -> None:
         state = self._states.get(said.state)
@@ -348,9 +360,7 @@ class Member:
         try:
             link.flush(self._dialogue)
         except (OSError, RussulaError) as error:
-            self._drop(link)
-            link.close()
-            self._lose(f"a file can't be sent: {error}")
+            self._give_up(link, f"a file can't be sent: {error}")
 
     def _note(self, event: str, detail: str = "") -> None:
         terms, level = self.terms, logging.INFO if event == "entered" else logging.WARNING

@@ -289,3 +289,37 @@ async def test_another_users_worker_is_not_spoken_to(tmp_path: Path, monkeypatch
         with pytest.raises(WorkerLost, match="another user's process listens there"):
             async with servers([target(address, tmp_path)]):
                 pass
+
+
+async def test_results_that_can_not_be_stored_are_an_error_with_words(tmp_path: Path) -> None:
+    """A full disk, or a file in the folder's place: which worker, and what the system said; it isn't tried again."""
+
+    async def stop(talk: Conversation) -> None:
+        (talk.outbox / "driver.out").write_bytes(b"x" * 1_000_000)
+
+    acts = {**SERVES, NetbenchServer.STOPPING: stop}
+    (tmp_path / "results").write_text("in the way")
+    async with listening(tmp_path, Worker(acts)) as address:
+        with pytest.raises(WorkerLost, match=r"w0 was lost: its files can't be stored: .*Not a directory"):
+            async with servers([target(address, tmp_path)]) as group:
+                await group.run_till(NetbenchServer.DONE)
+
+
+async def test_a_workers_full_disk_is_the_workers_failure(tmp_path: Path) -> None:
+    """Its reason is ``storage``, and the rest of the file is no broken rule."""
+
+    def service(talk: Conversation) -> Any:
+        vars(talk)["inbox"] = tmp_path / "file"  # a file in the folder's place: nothing can be made in it
+        return worker.service(talk)
+
+    worker, files = Worker(SERVES), {"file": tmp_path / "file"}
+    files["file"].write_bytes(b"x" * 1_000_000)
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = serve(f"unix:{tmp_path}/s", {SERVER: service}, directory=tmp_path, ready=ready.set_result)
+    task = asyncio.create_task(serving)
+    with pytest.raises(WorkerFailed, match="w0 failed in READY: storage: the worker can't store what it is sent"):
+        async with servers([target(await ready, tmp_path, files=lambda: files)]) as group:
+            await group.run_till(NetbenchServer.RUNNING)
+    task.cancel()
+    await asyncio.wait([task])
+    assert worker.left == 1

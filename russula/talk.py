@@ -30,6 +30,8 @@ LEASE_MOST = 3600.0
 """Seconds: the longest lease that a coordinator may ask for."""
 TAIL = 1 << 16
 """Characters of a failure's sentence, and of its driver's last words: the last ones are sent."""
+UNREAD = 64
+"""Answers that may wait to be read beyond what a connection holds."""
 EARLY = 64
 """Messages that may come before a conversation's service is ready."""
 
@@ -117,6 +119,7 @@ class Talk:
         self._lease_s = 0.0
         self._lease: asyncio.TimerHandle | None = None
         self._flushing = False
+        self._unread = 0
 
     # --- its life ------------------------------------------------------------------------------
 
@@ -246,7 +249,7 @@ class Talk:
         """
         match frame.message:
             case Ping(number):
-                link.send(Pong(number, self._place.clock()))
+                self._answer(link, number)
             case Bye():
                 self._leave()
             case Hello() | Refused() | Pong():
@@ -257,6 +260,12 @@ class Talk:
                     raise RemoteProtocolError("it speaks before it was heard")
             case _:
                 self._hear(frame)
+
+    def _answer(self, link: Link, number: int) -> None:
+        self._unread = 0 if link.writable else self._unread + 1
+        if self._unread > UNREAD:
+            raise RemoteProtocolError("it asks, and doesn't read the answers")
+        link.send(Pong(number, self._place.clock()))
 
     def _hear(self, frame: Frame) -> None:
         self._dialogue.take(frame.seq)

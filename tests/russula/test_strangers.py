@@ -24,7 +24,7 @@ from russula.bulk import MAX_FILE
 from russula.codec import Decoder, encode
 from russula.credentials import COORDINATOR, issue
 from russula.link import hello
-from russula.messages import Chunk, Entered, Fetched, File, Frame, Hello, Message, Refused
+from russula.messages import Chunk, Entered, Fetched, File, Frame, Hello, Message, Ping, Refused
 from russula.tls import for_workers
 from russula.transport import listen, parse
 from russula.worker import FIRST_MESSAGE, STRANGERS, Reception
@@ -260,6 +260,29 @@ def test_a_replayed_message_is_refused(tmp_path: Path) -> None:
         assert b"message 0 came where 1 was due" in wire.said
         await asyncio.sleep(1)
         assert room.entered() == ["WAIT", "READY", "FAILED"]
+
+    in_virtual_time(main)
+
+
+def test_who_asks_and_does_not_read_is_refused(tmp_path: Path) -> None:
+    """Answers that nobody takes aren't kept without end."""
+
+    async def main() -> None:
+        room, wire = Room(tmp_path), Sink()
+        room.worker(SERVER, Worker(SERVES))
+        link = room.receptions["w0"].accept(wire)
+        link.connection_made(wire)
+        link.data_received(HELLO)
+        link.pause_writing()
+        ping = encode(Frame(None, Ping(1)))
+        for _ in range(1000):
+            if not wire.closed:
+                link.data_received(ping * 100)
+        assert wire.closed
+        assert len(wire.said) < 10_000
+        assert b"doesn't read" in wire.said
+        await asyncio.sleep(1)
+        assert not room.receptions["w0"]._talks
 
     in_virtual_time(main)
 

@@ -216,13 +216,17 @@ class Member:
             self._refused(link, message.reason)
         elif link is not self._link:
             self._welcome(link, frame)
-        elif isinstance(message, Pong):
-            if message.id == self._pings and self._pong is not None and not self._pong.done():
-                self._pong.set_result(Sample(self._ping_ns, message.at_ns, self.terms.clock()))
         else:
-            self._dialogue.take(frame.seq)
             self._reach.pause = 0.0
-            self._take(link, frame)
+            if isinstance(message, Pong):
+                self._answered(message)
+            else:
+                self._dialogue.take(frame.seq)
+                self._take(link, frame)
+
+    def _answered(self, pong: Pong) -> None:
+        if pong.id == self._pings and self._pong is not None and not self._pong.done():
+            self._pong.set_result(Sample(self._ping_ns, pong.at_ns, self.terms.clock()))
 
     def ended(self, link: Link, error: Exception | None) -> None:
         """The connection is gone: another takes its place, unless all was said, or the worker broke a rule."""

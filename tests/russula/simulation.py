@@ -40,6 +40,12 @@ class World:
     failing: float
     kind: str
 
+    @property
+    def is_rough(self) -> bool:
+        """Whether asking all workers for their clocks may take longer than clocks stay as they were."""
+        faults = self.faults
+        return faults.stalled > 1 or faults.notice > 1 or (faults.lost > 0.5 and faults.refuse > 0)
+
     @classmethod
     def of(cls, seed: int) -> World:
         chance = random.Random(seed)

@@ -333,7 +333,11 @@ class Member:
         self.said[state], self.since_ns = said.data, self.terms.clock()
         entered = self.machine.heard(state)
         self._note("entered")
-        self._announce(entered)
+        try:
+            self._announce(entered)
+        except Exception as error:  # noqa: BLE001  whatever the target's own functions do wrong, nobody else hears of it
+            self._give_up(link, f"there is no order for it: {type(error).__name__}: {error}")
+            return
         if state in self.machine.peer_role.silent:
             link.hush()
 

@@ -32,6 +32,8 @@ TAIL = 1 << 16
 """Characters of a failure's sentence, and of its driver's last words: the last ones are sent."""
 UNREAD = 64
 """Answers that may wait to be read beyond what a connection holds."""
+CLOSING = 10.0
+"""Seconds for a conversation's last words to leave; then its connection is cut."""
 EARLY = 64
 """Messages that may come before a conversation's service is ready."""
 
@@ -163,9 +165,14 @@ class Talk:
             self._flush()
         link, self._link = self._link, None
         if link is not None:
-            link.close()
+            self._close(link)
         self._over.set()
         self._gone.set()
+
+    def _close(self, link: Link) -> None:
+        """End a connection once all is sent, but not later than it takes."""
+        link.close()
+        self._loop.call_later(CLOSING, link.abort)
 
     # --- its connections -----------------------------------------------------------------------
 
@@ -235,9 +242,11 @@ class Talk:
         except (OSError, LocalProtocolError) as error:
             link.send(Refused(f"a file can't be sent: {error}"))
             self._fail(ActionFailed("storage", str(error)))
-            link, self._link = self._link, None
+            self._link = None
+            self._close(link)
             self._leave()
-        if silent and link is not None and not link.quiet:
+            return
+        if silent and not link.quiet:
             link.hush()
 
     # --- what is heard -------------------------------------------------------------------------

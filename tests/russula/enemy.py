@@ -22,7 +22,7 @@ class Sink(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.said = bytearray()
-        self.closed = False
+        self.closed = self.aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.said += data
@@ -30,7 +30,8 @@ class Sink(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
-    abort = close
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass

@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 from pytest_netbench.protocols import SERVER, NetbenchServer
 from russula import Coordinator, Credentials, Target
 from russula import worker as worker_module
-from russula.bulk import MAX_FILE
+from russula.bulk import MAX_FILE, Piece
 from russula.codec import Decoder, encode
 from russula.credentials import COORDINATOR, issue
 from russula.link import hello
-from russula.messages import Chunk, Entered, Fetched, File, Frame, Hello, Message, Ping, Refused
+from russula.messages import Chunk, Entered, Fetch, Fetched, File, Frame, Hello, Message, Ping, Refused
+from russula.talk import CLOSING
 from russula.tls import for_workers
 from russula.transport import listen, parse
 from russula.worker import FIRST_MESSAGE, STRANGERS, Reception
@@ -281,9 +282,34 @@ def test_who_asks_and_does_not_read_is_refused(tmp_path: Path) -> None:
         assert wire.closed
         assert len(wire.said) < 10_000
         assert b"doesn't read" in wire.said
-        await asyncio.sleep(1)
+        await asyncio.sleep(CLOSING)
+        assert wire.aborted  # else its last words would wait for ever, and the descriptor with them
         assert not room.receptions["w0"]._talks
 
+    in_virtual_time(main)
+
+
+def test_a_file_that_can_not_be_read_ends_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its coordinator is told, and the worker doesn't wait for it to hang up."""
+
+    def torn(_: Piece) -> Chunk:
+        raise OSError(5, "Input/output error")
+
+    async def main() -> None:
+        room, worker, wire = Room(tmp_path), Worker(SERVES), Sink()
+        room.worker(SERVER, worker)
+        link = room.receptions["w0"].accept(wire)
+        link.connection_made(wire)
+        link.data_received(HELLO)
+        await asyncio.sleep(1)
+        (worker.talks[0].outbox / "result").write_bytes(b"x")
+        link.data_received(encode(Frame(0, Entered("CHECK", {}))) + encode(Frame(1, Fetch())))
+        await asyncio.sleep(1)
+        assert b"a file can't be sent: [Errno 5] Input/output error" in wire.said
+        assert wire.closed
+        assert not room.receptions["w0"]._talks
+
+    monkeypatch.setattr(Piece, "load", torn)
     in_virtual_time(main)
 
 

@@ -45,7 +45,7 @@ NAMED = 10
 SALVAGE = 3.0
 """Seconds for the files of workers when a conversation ends badly."""
 CLOSING = 1.0
-"""Seconds for the last words to leave; then connections are cut."""
+"""Seconds for workers to end, and to hang up; then connections are cut, and they end by themselves."""
 
 
 class _Listener:
@@ -292,9 +292,11 @@ class Coordinator(Generic[W]):
         closing = [link for member in self._members.values() for link in member.leave()]
         if closing:
             ends = [asyncio.ensure_future(link.closed()) for link in closing]
-            await asyncio.wait(ends, timeout=CLOSING)
-            for link in closing:
-                link.abort()
+            try:
+                await asyncio.wait(ends, timeout=CLOSING)
+            finally:
+                for link in closing:
+                    link.abort()
             await asyncio.wait(ends)
 
 

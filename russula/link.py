@@ -130,6 +130,10 @@ class Link(Buffered):
             self.sent += len(data)
             self._transport.write(data)
 
+    def finish(self) -> None:
+        """Say no more, hear no more; the other side ends the connection. The owner isn't told any more."""
+        self.over, self.writable = True, False
+
     def close(self) -> None:
         """End the connection once all is sent; the owner isn't told any more."""
         self.over, self.writable = True, False

@@ -178,7 +178,7 @@ class Member:
                 continue
 
     def leave(self) -> list[Link]:
-        """End the conversation, wherever it is; the connections that are still to close."""
+        """End the conversation, wherever it is; the connections that its worker will end when it has ended too."""
         self._left = True
         if self._resuming is not None:
             self._resuming.cancel()
@@ -191,7 +191,7 @@ class Member:
         self._wake()
         self._flush()
         link.send(Bye())
-        link.close()
+        link.finish()
         return [link]
 
     # --- what the link says ----------------------------------------------------------------------

@@ -118,6 +118,7 @@ class Talk:
         self._early: list[Frame] = []
         self._acting: set[asyncio.Task[None]] = set()
         self._link: Link | None = None
+        self._farewell: Link | None = None
         self._lease_s = 0.0
         self._lease: asyncio.TimerHandle | None = None
         self._flushing = False
@@ -139,6 +140,8 @@ class Talk:
             if self._receiver is not None:
                 self._receiver.close()
             self._talk.remove()
+            if self._farewell is not None:
+                self._close(self._farewell)
 
     async def _serve(self) -> None:
         async with self._service(self._talk) as actions:
@@ -260,7 +263,7 @@ class Talk:
             case Ping(number):
                 self._answer(link, number)
             case Bye():
-                self._leave()
+                self._bid_farewell(link)
             case Hello() | Refused() | Pong():
                 raise RemoteProtocolError(f"{type(frame.message).__name__} isn't for a worker here")
             case _ if self._actions is None:
@@ -269,6 +272,13 @@ class Talk:
                     raise RemoteProtocolError("it speaks before it was heard")
             case _:
                 self._hear(frame)
+
+    def _bid_farewell(self, link: Link) -> None:
+        """The coordinator is gone, or waits to see its connection end when all has ended here."""
+        link.finish()
+        self._link, self._farewell = None, link
+        self._over.set()
+        self._gone.set()
 
     def _answer(self, link: Link, number: int) -> None:
         self._unread = 0 if link.writable else self._unread + 1

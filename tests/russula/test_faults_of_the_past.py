@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from russula import (
     serve,
 )
 from russula.codec import MAX_CONTROL
+from russula.coordinator import CLOSING
 from russula.credentials import issue
 from russula.reaching import TRY
 from russula.testing import Faults
 from russula.tls import for_workers
 from russula.transport import listen
 from tests.russula.rooms import Room, Wrong, dials, in_virtual_time, the_loop
-from tests.russula.sides import DIALS, SERVES, Worker, at_once, for_ever, listening, servers, target
+from tests.russula.sides import DIALS, SERVES, Worker, for_ever, listening, servers, target
 
 NAMES = ("w2", "w0", "w1")
 
@@ -336,20 +338,42 @@ def test_a_failure_is_no_panic_and_ends_the_others(tmp_path: Path) -> None:
     in_virtual_time(main)
 
 
+async def ends_slowly(talk: Conversation, seconds: float) -> None:
+    """A driver that takes its time to end."""
+    try:
+        await for_ever(talk)
+    finally:
+        await asyncio.sleep(seconds)
+
+
 @pytest.mark.parametrize("rest", [NetbenchServer.READY, NetbenchServer.RUNNING, NetbenchServer.STOPPED], ids=str)
-def test_leaving_ends_the_service_at_once(tmp_path: Path, rest: NetbenchServer) -> None:
-    """(25) Whatever a worker had opened is closed when its coordinator leaves, wherever it is; nothing is left."""
+def test_who_has_left_has_ended_the_service(tmp_path: Path, rest: NetbenchServer) -> None:
+    """(25) Whatever a worker had opened is closed when its coordinator has left, wherever it was: its port is free."""
 
     async def main() -> None:
-        room, worker = Room(tmp_path), Worker({**SERVES, NetbenchServer.STARTING: at_once})
+        room, worker = Room(tmp_path), Worker({**SERVES, NetbenchServer.RUNNING: partial(ends_slowly, seconds=0.9)})
         room.worker(SERVER, worker)
         async with room.drive(SERVER, room.target()) as group:
             await group.run_till(rest)
-        await asyncio.sleep(0)
-        await asyncio.sleep(1)
         assert worker.left == 1
         assert not room.receptions["w0"]._talks
         assert len(asyncio.all_tasks()) == 1
 
     in_virtual_time(main)
     assert not list(tmp_path.glob("talk-*"))
+
+
+def test_who_leaves_waits_for_no_service_without_end(tmp_path: Path) -> None:
+    """(17) A driver that takes longer to end is waited for by its worker alone."""
+
+    async def main() -> None:
+        room, worker = Room(tmp_path), Worker({**SERVES, NetbenchServer.RUNNING: partial(ends_slowly, seconds=100)})
+        room.worker(SERVER, worker)
+        async with room.drive(SERVER, room.target()) as group:
+            await group.run_till(NetbenchServer.RUNNING)
+        assert the_loop().time() == CLOSING
+        assert worker.left == 0
+        await asyncio.sleep(100)
+        assert worker.left == 1
+
+    in_virtual_time(main)

@@ -59,6 +59,7 @@ def _is_connected(sock: socket.socket) -> bool:
 async def window(seen: dict[str, Any], seconds: float, talk: Conversation) -> Mapping[str, Any]:
     """What a client's driver does: from the agreed instant it watches the network, and sends nothing."""
     began = await till_the_instant(talk)
+    seen["waiting"] = since(seen.pop("accepted", crossed()))
     seen["probing_in"], before = probing(), crossed()
     await asyncio.sleep(seconds)
     seen["in"] = since(before)
@@ -88,7 +89,7 @@ async def main(folder: Path, seconds: float) -> dict[str, Any]:
         await serving.run_till(NetbenchServer.RUNNING)
         seen["probing_served"] = probing()
         await calling.run_till(NetbenchClient.RUNNING)
-        seen["before"] = since(before)
+        seen["accepted"], seen["before"] = crossed(), since(before)
         await calling.run_till(NetbenchClient.STOPPED)
         seen["silent_bytes"] = [calling.silent_bytes, serving.silent_bytes]
         before = crossed()

@@ -36,6 +36,12 @@ def test_not_a_packet_crosses_in_the_silent_window(seen: dict[str, Any]) -> None
     assert seen["hushed"]["silent_bytes"] == [0, 0]
 
 
+def test_nothing_that_is_due_is_left_for_the_window(seen: dict[str, Any]) -> None:
+    """When all are known to have accepted the instant, the last acknowledgement has gone already, well before it."""
+    assert seen["hushed"]["waiting"] == [0, 0]
+    assert seen["probed"]["waiting"][0] > 0
+
+
 def test_the_counter_sees_what_crosses_outside_of_it(seen: dict[str, Any]) -> None:
     """Before and after the window each command is seen, so that nothing means nothing."""
     for kind in ("before", "after"):

@@ -67,8 +67,8 @@ class Goal:
             self._woken.clear()
             await self._woken.wait()
 
-    async def unless_failed(self, what: Coroutine[object, object, None]) -> None:
-        """Do something; it is left off as soon as a member fails."""
+    async def unless_failed(self, what: Coroutine[object, object, None]) -> bool:
+        """Do something; it is left off as soon as a member fails. Whether it was done."""
         doing = self._doing = asyncio.create_task(what)
         try:
             await asyncio.wait([doing])
@@ -78,3 +78,4 @@ class Goal:
             await asyncio.wait([doing])
         if not doing.cancelled():
             doing.result()
+        return self._error is None

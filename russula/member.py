@@ -119,8 +119,7 @@ class Member:
 
     def next_command(self) -> Command | None:
         """The command for which this side waits, if it does."""
-        row = self.machine.role.table.get(self.machine.state, {})
-        return next((trigger for trigger in row if isinstance(trigger, Command)), None)
+        return self.machine.role.commands.get(self.machine.state)
 
     # --- what the coordinator does -------------------------------------------------------------
 
@@ -200,9 +199,12 @@ class Member:
         """Say hello; on the first connection, what there is to say goes with it."""
         terms = self.terms
         mine = {"attempt": self._reach.tries, "heard": self._dialogue.heard, "lease_ms": round(terms.lease * 1000)}
-        link.send(hello(terms.protocol, terms.run, self.name, self.conversation, **mine))
+        first = hello(terms.protocol, terms.run, self.name, self.conversation, **mine)
         if self._reach.tries == 1:
+            link.hold(first)
             link.flush(self._dialogue)
+        else:
+            link.send(first)
 
     def ready(self, link: Link) -> None:
         """There is room to write."""
@@ -372,4 +374,14 @@ class Member:
 
     def _note(self, event: str, detail: str = "") -> None:
         terms, level = self.terms, logging.INFO if event == "entered" else logging.WARNING
-        note(COORDINATOR, level, event, terms.run, self.name, at_ns=terms.clock(), state=self.state.name, detail=detail)
+        if COORDINATOR.isEnabledFor(level):
+            note(
+                COORDINATOR,
+                level,
+                event,
+                terms.run,
+                self.name,
+                at_ns=terms.clock(),
+                state=self.state.name,
+                detail=detail,
+            )

@@ -197,8 +197,8 @@ class Talk:
         self._lease_s = min(said.lease_ms / 1000, LEASE_MOST)
         link.owner = self
         mine = {"attempt": said.attempt, "heard": self._dialogue.heard, "lease_ms": round(self._lease_s * 1000)}
-        link.send(hello(self.protocol, self.run, self.worker, said.conversation, **mine))
-        self._flush()
+        link.hold(hello(self.protocol, self.run, self.worker, said.conversation, **mine))
+        self._flush_soon()
 
     def opened(self, link: Link) -> None:
         """Not told: this link was open before."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         DriverMissing,
         HostError,
         NetbenchError,
+        NetbenchWarning,
         RunError,
         ScenarioError,
         TooFewSamples,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from pytest_netbench.gate import Gate
+    from pytest_netbench.gate.arms import Arm, arms
     from pytest_netbench.hosts.model import Hosts, Link
     from pytest_netbench.protocols import NetbenchClient, NetbenchServer
     from pytest_netbench.result.result import Result
@@ -56,6 +58,7 @@ _HOMES = {
         "DriverMissing",
         "HostError",
         "NetbenchError",
+        "NetbenchWarning",
         "RunError",
         "ScenarioError",
         "TooFewSamples",
@@ -64,6 +67,7 @@ _HOMES = {
         "UsageError",
     ),
     "gate": ("Gate",),
+    "gate.arms": ("Arm", "arms"),
     "hosts.model": ("Hosts", "Link"),
     "protocols": ("NetbenchClient", "NetbenchServer"),
     "result.result": ("Result",),
@@ -78,6 +82,7 @@ __all__ = [
     "GB",
     "KB",
     "MB",
+    "Arm",
     "BuildError",
     "DriverMissing",
     "Gate",
@@ -94,6 +99,7 @@ __all__ = [
     "NetbenchClient",
     "NetbenchError",
     "NetbenchServer",
+    "NetbenchWarning",
     "Result",
     "RunError",
     "Scenario",
@@ -102,6 +108,7 @@ __all__ = [
     "UnknownMetric",
     "Unsupported",
     "UsageError",
+    "arms",
     "build",
     "connect",
     "download",

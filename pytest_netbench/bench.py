@@ -7,21 +7,29 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_netbench import run as one_round
-from pytest_netbench.errors import NetbenchError, UsageError
+from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupported, UsageError
+from pytest_netbench.gate.course import whole_process
+from pytest_netbench.gate.limits import all_limits
+from pytest_netbench.gate.mode import Mode
 from pytest_netbench.marker import EACH
 from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.summary import summarise
 from pytest_netbench.roles import Role
+from pytest_netbench.standards import Standards
 
 if TYPE_CHECKING:
+    from pytest_netbench.contest import Contest, Outcome
     from pytest_netbench.drivers.driver import Driver
-    from pytest_netbench.hosts.model import Fleet, Host
+    from pytest_netbench.gate.arms import Arm, Arms
+    from pytest_netbench.gate.comparison import Comparison
+    from pytest_netbench.gate.contenders import Contender
+    from pytest_netbench.hosts.model import Fleet, Host, Link
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.marker import Spec
     from pytest_netbench.scenario.model import Scenario
@@ -36,7 +44,8 @@ SPARE = 2
 class Plan:
     """What one test is to run, all layers merged. Times in seconds; ``budget`` for all its rounds together.
 
-    ``each``: the drivers of a side's hosts in their order, where they differ.
+    ``contest``: the arms that it runs interleaved, if so. ``mode``: what verdicts do. ``each``: the drivers of a side's
+    hosts in their order, where they differ.
     """
 
     nodeid: str
@@ -47,6 +56,8 @@ class Plan:
     warmup: int
     timeout: float | None
     budget: float | None
+    contest: Contest | None = None
+    mode: Mode = Mode.WARN
     each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
 
     @property
@@ -57,6 +68,11 @@ class Plan:
             for role, driver in ((Role.SERVER, self.server_driver), (Role.CLIENT, self.client_driver))
         )
         return names[0] if names[0] == names[1] else "/".join(names)
+
+    @property
+    def gates_cpu(self) -> bool:
+        """Whether what a byte or an operation costs is gated, which the start of a process must not be part of."""
+        return any(".cpu_per_" in name for name in self.spec.gate)
 
     @property
     def folder(self) -> str:
@@ -75,6 +91,18 @@ def another(plan: Plan, rounds: Sequence[Round], spent: float) -> bool:
     return done == 0 or plan.budget is None or spent * (1 + 1 / done) <= plan.budget
 
 
+def no_arms(_arms: Arms, _link: Link | None) -> Contest:
+    """What is without a session can't compare.
+
+    :raises UsageError: always.
+    """
+    raise UsageError("arms are compared by tests only")
+
+
+def no_budget(_seconds: float) -> None:
+    """Nothing is shared with others."""
+
+
 @dataclass
 class Netbench:
     """Runs the rounds of one test; yielded by the fixture ``netbench``."""
@@ -87,6 +115,10 @@ class Netbench:
     staging: Path
     out: Path
     turn: Callable[[], AbstractAsyncContextManager[None]]
+    contend: Callable[[Arms, Link | None], Contest] = no_arms
+    spend: Callable[[float], None] = no_budget
+    standards: Standards = field(default_factory=Standards)
+    judged: dict[str, Result] = field(default_factory=dict)
     scenario: Scenario | None = None
     rounds: list[Round] = field(default_factory=list)
     result: Result | None = None
@@ -107,6 +139,8 @@ class Netbench:
     async def arun(self, scenario: Scenario | None = None) -> Result:
         """As ``run()``, for ``async def`` tests."""
         __tracebackhide__ = True
+        if self.plan.contest is not None:
+            return await self._gated(self._wanted(scenario), self.plan.contest)
         trial = self._prepare(scenario)
         for number in range(self.plan.warmup):
             await self._round(trial, number - self.plan.warmup)
@@ -115,6 +149,62 @@ class Netbench:
         while another(self.plan, rounds, time.monotonic() - began):
             rounds.append(await self._round(trial, len(self.rounds)))
         return self._result(rounds)
+
+    def compare(
+        self,
+        ref: Arm | str,
+        cand: Arm | str,
+        scenario: Scenario | None = None,
+        *,
+        link: Link | None = None,
+        pairs: int | None = None,
+    ) -> Comparison:
+        """Run two arms interleaved, and return how they compare: ``.ratio(NAME)`` has ``value`` and ``ci``.
+
+        ``pairs``: as many as the test's rounds if left out. ``link``: instead of the marker's.
+
+        :raises RunError: if a round could not be carried out.
+        :raises UsageError: for an arm that isn't one, or in an ``async def`` test, where ``acompare()`` is needed.
+        """
+        __tracebackhide__ = True
+        if self.loop.is_running():
+            raise UsageError("netbench.compare() in an `async def` test: write `await netbench.acompare(...)`")
+        return drive(self.loop, self.acompare(ref, cand, scenario, link=link, pairs=pairs))
+
+    async def acompare(
+        self,
+        ref: Arm | str,
+        cand: Arm | str,
+        scenario: Scenario | None = None,
+        *,
+        link: Link | None = None,
+        pairs: int | None = None,
+    ) -> Comparison:
+        """As ``compare()``, for ``async def`` tests."""
+        __tracebackhide__ = True
+        from pytest_netbench import contest
+        from pytest_netbench.gate.arms import arms
+
+        if pairs is not None and pairs < 1:
+            raise UsageError(f"compare(pairs={pairs}): at least one is needed")
+        meant = self.contend(arms(ref=ref, cand=cand), link)
+        outcome, found = await contest.compare(self, meant, self._wanted(scenario), pairs or self.plan.rounds)
+        self._keep(outcome)
+        return found
+
+    async def renew(self) -> None:
+        """Put fresh workers in the place of those that this test's hosts have."""
+        await self.provider.renew(self.fleet)
+
+    async def round_of(self, trial: one_round.Trial, index: int, arm: Contender) -> Round:
+        """One round of an arm, on hosts with its link; a negative index is warm-up."""
+        if arm.link == self.plan.spec.link:
+            return await self._round(trial, index, arm, self.fleet)
+        need = replace(self.plan.spec.need(), link=arm.link)
+        if (refusal := self.provider.refuses(need)) is not None:
+            raise Unsupported(refusal)
+        async with self.provider.fleet(need) as fleet:
+            return await self._round(trial, index, arm, fleet)
 
     async def collect(self, servers: one_round.Servers, clients: one_round.Clients) -> Result:
         """Read what one round left that the test drove by hand, and return what came out.
@@ -132,15 +222,25 @@ class Netbench:
         self._started = self._started or one_round.now()
         return self.stage(self._prepare(None), len(self.rounds))
 
-    def stage(self, trial: one_round.Trial, index: int) -> one_round.Stage:
-        """The place of one round: its folder is made, the scenario's file written."""
+    def stage(
+        self, trial: one_round.Trial, index: int, arm: Contender | None = None, fleet: Fleet | None = None
+    ) -> one_round.Stage:
+        """The place of one round, on the test's hosts or on others: its folder is made, the scenario's file written."""
+        name, link = (None, self.plan.spec.link) if arm is None else (arm.name, arm.link)
         folder = self.staging / self.plan.folder
-        place = folder / (str(index) if index >= 0 else f"warmup{-index}")
+        suffix = "" if name is None else f"-{name}"
+        place = folder / (str(index) if index >= 0 else f"warmup{-index}{suffix}")
         place.mkdir(parents=True, exist_ok=True)
-        file = folder / "scenario.json"
+        file = folder / f"scenario{suffix}.json"
         if not file.exists():
             trial.scenario.write(file)
-        return one_round.Stage(trial, self.fleet, self.run_id, index, place, file, self.plan.spec.link)
+        halves = self._halves() if arm is not None and self.provider.shares_machine else {}
+        return one_round.Stage(trial, fleet or self.fleet, self.run_id, index, place, file, link, name, halves)
+
+    def _halves(self) -> Mapping[Role, int]:
+        """On which half of the machine each side runs: it changes from pair to pair, and is the same for both arms."""
+        pair = sum(one.arm is not None for one in self.rounds) // 2
+        return {Role.SERVER: pair % 2, Role.CLIENT: 1 - pair % 2}
 
     def record(self) -> TestRecord:
         """What results.json says of this test; the outcome is filled in when pytest knows it."""
@@ -156,20 +256,57 @@ class Netbench:
             outcome="",
             rounds=tuple(self.rounds),
             summary=summarise(self.rounds),
+            summary_ref=summarise(self.rounds, reference=True),
             note="; ".join(dict.fromkeys([*filter(None, [self.fleet.note]), *untold])),
             verdict=self.result.verdict if self.result else Verdict.NONE,
             reason=self.result.reason if self.result else "",
+            verdicts=self.result.verdicts if self.result else {},
+            comparison=self.result.comparison if self.result else None,
+            gates={name: (one.fail_above, one.must_detect) for name, one in all_limits(self.plan.spec.gate).items()},
         )
 
-    def _prepare(self, scenario: Scenario | None) -> one_round.Trial:
+    async def _gated(self, scenario: Scenario, contest: Contest) -> Result:
+        """Run the arms; a test that is run again is told what it came to, since asking again would find more alarms."""
+        from pytest_netbench.contest import gate, without_verdict
+
+        if contest.attempt > 1 and (earlier := self.judged.get(self.plan.nodeid)) is not None:
+            self.result, self.rounds[:] = earlier, earlier.rounds
+            return earlier
+        try:
+            self._keep(await gate(self, contest, scenario))
+        except (RunError, HostError) as error:
+            self._keep(without_verdict(self, contest, str(error).partition("\n")[0]))
+            raise
+        assert self.result is not None
+        self.judged[self.plan.nodeid] = self.result
+        return self.result
+
+    def _keep(self, outcome: Outcome) -> None:
+        self._judge(Result(outcome.rounds, self.plan.spec.gate, str(self.out), mode=self.plan.mode), outcome)
+
+    def _judge(self, result: Result, outcome: Outcome | None = None) -> None:
+        """Give a result its verdicts: of the arms, of stored baselines, with what is accepted."""
+        self.result = result
+        verdicts = dict(outcome.verdicts) if outcome is not None else {}
+        if self.standards.references and result.valid:
+            verdicts |= self.standards.against_baselines(self.record(), all_limits(self.plan.spec.gate), taken=verdicts)
+        if verdicts:
+            found = self.standards.with_acceptances(self.plan.nodeid, verdicts)
+            result.judge(found, outcome.record if outcome is not None else None)
+
+    def _wanted(self, scenario: Scenario | None) -> Scenario:
         wanted = scenario or self.plan.spec.scenario
         if wanted is None:
             raise UsageError("which scenario? Give one to netbench.run(), or scenario= in @pytest.mark.netbench(...)")
         if self.scenario is not None and self.scenario != wanted:
             raise UsageError(f"a test runs one scenario, this one has run {self.scenario}: parametrise it over both")
+        self.plan.spec.check_fits(wanted)
+        self.scenario = wanted
+        return wanted
+
+    def _prepare(self, scenario: Scenario | None) -> one_round.Trial:
+        wanted, plan = self._wanted(scenario), self.plan
         if self._trial is None:
-            plan = self.plan
-            plan.spec.check_fits(wanted)
             self._trial = one_round.trial(
                 wanted,
                 plan.server_driver,
@@ -177,14 +314,15 @@ class Netbench:
                 plan.spec.options,
                 plan.timeout,
                 each=plan.each,
-                slope=any(".cpu_per_" in name for name in plan.spec.gate),
+                slope=plan.gates_cpu,
             )
-            self.scenario = wanted
         return self._trial
 
-    async def _round(self, trial: one_round.Trial, index: int) -> Round:
+    async def _round(
+        self, trial: one_round.Trial, index: int, arm: Contender | None = None, fleet: Fleet | None = None
+    ) -> Round:
         """One round; a negative index is warm-up, of which nothing is kept but its logs."""
-        stage = self.stage(trial, index)
+        stage = self.stage(trial, index, arm, fleet)
         started, began = one_round.now(), time.monotonic()
         try:
             async with self.turn():
@@ -194,6 +332,7 @@ class Netbench:
             self.rounds.append(one_round.at(one_round.failed(stage, started, began, reason), self._logs(stage)))
             raise
         finally:
+            self.spend(time.monotonic() - began)
             await self._keep_logs(stage)
         done = one_round.at(done, self._logs(stage))
         if index >= 0:
@@ -208,8 +347,20 @@ class Netbench:
         return f"runs/{self.plan.folder}/{stage.folder.name}"
 
     def _result(self, rounds: list[Round]) -> Result:
-        self.result = Result(tuple(rounds), self.plan.spec.gate, str(self.out))
-        return self.result
+        result = Result(tuple(rounds), self.plan.spec.gate, str(self.out), mode=self.plan.mode)
+        refuse_whole_process(result)
+        self._judge(result)
+        return result
+
+
+def refuse_whole_process(result: Result) -> None:
+    """A limit on a figure that covers a driver's start says nothing of the transport.
+
+    :raises UsageError: if the test has one.
+    """
+    for name in result.gates:
+        if any(name in one.whole_process for one in result.rounds):
+            raise UsageError(whole_process(name))
 
 
 def described(host: Host) -> dict[str, object]:

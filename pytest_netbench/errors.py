@@ -50,6 +50,10 @@ class UnknownMetric(NetbenchError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class NetbenchWarning(UserWarning):
+    """Something that a user should know though the test passes, as a verdict that could not be reached."""
+
+
 def nearest(name: str, known: object) -> str:
     """The end of a message about an unknown name: the nearest known one, and all of them."""
     from difflib import get_close_matches

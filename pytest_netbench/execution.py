@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_netbench.drivers import listening
@@ -18,7 +19,7 @@ from pytest_netbench.drivers.arming import Arm
 from pytest_netbench.drivers.driver import Arming, Driver, End, OptionValue, Transport
 from pytest_netbench.drivers.environment import Invocation, configured, endpoint, invocation
 from pytest_netbench.drivers.job import STATUS_UNSUPPORTED, Job, Reason
-from pytest_netbench.drivers.process import Exit, Process
+from pytest_netbench.drivers.process import Exit, Process, half_of
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
 from pytest_netbench.telemetry.host import Collector, Window, Writes
@@ -235,6 +236,7 @@ class Execution:
                     errors=self._outbox / ERRORS,
                     folder=self._inbox,
                     pass_fds=() if arm is None else (arm.reader, arm.writer),
+                    cpus=half_of(os.sched_getaffinity(0), self.job.half),
                 )
         except OSError as error:
             detail = f"driver {self.driver.name}: {argv[0]} can't be executed: {error.strerror}"
@@ -342,6 +344,8 @@ class Execution:
             },
             "counters": None if begin is None else _counters(begin, end),
             "starved": "" if begin is None else begin.starved(end),
+            "use": None if begin is None else asdict(begin.use(end)),
+            "clock_step_s": 0.0 if begin is None else begin.clock_step_s(end),
             "cpu_s": ended.cpu_s,
             "peak_rss": max(ended.peak_rss or 0, 0 if collector is None else collector.peak_rss) or None,
             "problems": [collector.problem] if collector is not None and collector.problem else [],

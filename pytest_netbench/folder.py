@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_netbench.errors import DriverMissing
+from pytest_netbench.gate.arms import MARK
 from pytest_netbench.result.model import SessionRecord
 
 if TYPE_CHECKING:
@@ -44,9 +47,13 @@ def session_record(session: Session, parcels: Iterable[Parcel]) -> SessionRecord
 
 
 def _libraries(session: Session, tests: Iterable[TestRecord]) -> dict[str, str]:
-    """What is inside the drivers that were run: without it, a figure says nothing of a library."""
+    """What is inside the drivers that were run, also those of arms: without it, a figure says nothing of a library."""
     used = {name for test in tests if test.rounds for name in re.split(r"[/+]", test.driver)}
-    return {f"driver {name}": session.driver(name).version() for name in sorted(used)}
+    found: dict[str, str] = {}
+    for name in sorted(used | {name for name in session.drivers if MARK in name}):
+        with suppress(DriverMissing):  # arms had other builds of it
+            found[f"driver {name}"] = session.driver(name).version()
+    return found
 
 
 def thinned(record: TestRecord) -> TestRecord:

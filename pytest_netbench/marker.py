@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_netbench.errors import UsageError, nearest
+from pytest_netbench.gate.arms import Arms
 from pytest_netbench.hosts.model import Hosts, Link, Need
 from pytest_netbench.options import seconds
 from pytest_netbench.roles import Role
@@ -30,7 +31,8 @@ class Spec:
     """The arguments of the marker, checked; None where it is silent.
 
     ``provider``, ``hosts``, ``link``, ``mtu``, ``server_driver`` and ``client_driver`` are requirements, which options
-    can't change; ``drivers``, ``rounds``, ``warmup``, ``timeout`` and ``budget`` are defaults, which options replace.
+    can't change; ``drivers``, ``rounds``, ``warmup``, ``timeout``, ``budget`` and ``ab`` are defaults, which options
+    replace.
     """
 
     scenario: Scenario | None = None
@@ -49,6 +51,7 @@ class Spec:
     timeout: float | None = None
     budget: float | None = None
     seed: int | None = None
+    ab: Arms | None = None
     gate: Mapping[str, Gate] = field(default_factory=lambda: _NOTHING)
 
     def need(self) -> Need:
@@ -172,14 +175,15 @@ def _kinds(value: object) -> Mapping[Role, Hosts]:
 
 
 def _gates(value: object) -> Mapping[str, Gate]:
-    from pytest_netbench.gate import Gate
+    from pytest_netbench.gate.limits import Gate, limits
     from pytest_netbench.result.catalogue import gateable
 
     if not isinstance(value, Mapping) or not all(isinstance(one, Gate) for one in value.values()):
         raise ValueError(f"expected a mapping of metric names to Gate(...), found {value!r}")
-    for name in value:
+    for name, gate in value.items():
         if (complaint := gateable(str(name))) is not None:
             raise ValueError(complaint)
+        limits(str(name), gate)
     return MappingProxyType(dict(value))
 
 
@@ -200,6 +204,7 @@ _CHECKS: Mapping[str, Callable[[object], Any]] = {
     "timeout": seconds,
     "budget": seconds,
     "seed": _at_least(0),
+    "ab": _is(Arms, "arms(ref=..., cand=...)"),
     "gate": _gates,
 }
 assert set(_CHECKS) == {one.name for one in fields(Spec)}
@@ -224,6 +229,6 @@ def spec_of(marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> Spec:
     for name, value in merged.items():
         try:
             checked[name] = None if value is None else _CHECKS[name](value)
-        except ValueError as error:
+        except (ValueError, UsageError) as error:
             raise UsageError(f"@pytest.mark.netbench({name}=...): {error}") from error
     return Spec(**{name: value for name, value in checked.items() if value is not None})

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pytest_netbench.errors import UsageError, nearest
+from pytest_netbench.gate.mode import Mode
 
 if TYPE_CHECKING:
     import argparse
 
     import pytest
+
+    from pytest_netbench.gate.arms import Arms
 
 T = TypeVar("T")
 
@@ -78,6 +81,11 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(part.strip() if isinstance(part, str) else part) for part in parts)
 
 
+def _list(value: object) -> tuple[str, ...]:
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(_text(part) for part in parts)
+
+
 def _count(least: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         try:
@@ -125,6 +133,20 @@ def _path(value: object) -> Path:
     return Path(_text(str(value) if isinstance(value, Path) else value)).expanduser()
 
 
+def _arms(value: object) -> Arms:
+    from pytest_netbench.gate.arms import arms, two
+
+    ref, cand = two(_text(value))
+    return arms(ref=ref, cand=cand)
+
+
+def _mode(value: object) -> Mode:
+    words = {one.value: one for one in Mode}
+    if isinstance(value, Mode) or value in words:
+        return value if isinstance(value, Mode) else words[str(value)]
+    raise ValueError(nearest(str(value), words))
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("provider", "provider", _text, "local", "where hosts come from", "NAME"),
     Option(
@@ -147,6 +169,24 @@ OPTIONS: tuple[Option, ...] = (
         "time that all rounds together may take, shared out over the tests, as 8m",
         "TIME",
     ),
+    Option(
+        "ab", "", _arms, None, "two arms to run interleaved: git refs, driver:NAME, path:DIR, option:K=V", "REF,CAND"
+    ),
+    Option("save", "", _text, None, "store this session's numbers as a baseline of that name", "NAME"),
+    Option("reason", "", _text, None, "why a baseline is stored anew", "TEXT"),
+    Option(
+        "baseline",
+        "baseline",
+        _list,
+        (),
+        "stored numbers to be held against, a tripwire (repeatable; NAME=20%% sets its tolerance)",
+        "NAME",
+        repeat=True,
+    ),
+    Option(
+        "accept", "", _list, (), "a regression to let pass: TEST METRIC <=8%% REASON (repeatable)", "TEXT", repeat=True
+    ),
+    Option("gate", "gate", _mode, Mode.WARN, "what an open verdict does: off, warn (default), strict", "MODE"),
     Option("out", "out", _path, Path("netbench-results"), "folder for results.json, report.html and logs", "DIR"),
     Option(
         "config", "", _path, None, f"configuration file (default: {FILE}, or [tool.netbench] in pyproject.toml)", "FILE"
@@ -183,6 +223,12 @@ class Settings:
     warmup: Layered[int]
     timeout: Layered[float | None]
     budget: float | None
+    ab: Arms | None
+    save: str | None
+    reason: str | None
+    baselines: tuple[str, ...]
+    accept: tuple[str, ...]
+    gate: Mode
     out: Path
     file: Path | None
     keep_hosts: bool
@@ -253,6 +299,12 @@ def settings(*, start: Path, command_line: Mapping[str, Any], environment: Mappi
         warmup=layers["warmup"],
         timeout=layers["timeout"],
         budget=layers["budget"].over(None),
+        ab=layers["ab"].over(None),
+        save=layers["save"].over(None),
+        reason=layers["reason"].over(None),
+        baselines=layers["baseline"].over(None),
+        accept=layers["accept"].over(None),
+        gate=layers["gate"].over(None),
         out=layers["out"].over(None),
         file=path,
         keep_hosts=layers["keep-hosts"].over(None),
@@ -283,7 +335,7 @@ def _layers(
 def _parsed(option: Option, value: object, where: str) -> Any:  # noqa: ANN401  the table's parsers differ in type
     try:
         return option.parse(value)
-    except ValueError as error:
+    except (ValueError, UsageError) as error:
         raise UsageError(f"{where}: {error}") from error
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
 
+from pytest_netbench import matching
 from pytest_netbench.bench import Netbench, Plan
 from pytest_netbench.drivers.choice import of_side
 from pytest_netbench.errors import BuildError, DriverMissing, Unsupported
@@ -20,6 +21,7 @@ from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.marker import Spec, spec_of
 from pytest_netbench.roles import Role
+from pytest_netbench.standards import Standards
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
@@ -46,7 +48,15 @@ def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
     """
     wanted.need()
     session.provider_class(wanted.provider)
-    pairs = wanted.pairs(session.settings.drivers.over(wanted.drivers))
+    drivers = session.settings.drivers.over(wanted.drivers)
+    chosen = session.settings.ab or wanted.ab
+    if chosen is not None:
+        named = [name for name in (chosen.ref.driver, chosen.cand.driver) if name is not None]
+        for name in named:
+            session.driver(name)
+        if len(named) == len((chosen.ref, chosen.cand)):  # then the test's own don't matter
+            drivers = (named[0],)
+    pairs = wanted.pairs(drivers)
     for pair in pairs:
         for names, role in zip(pair, (Role.SERVER, Role.CLIENT), strict=True):
             for driver in session.cast(names):
@@ -67,10 +77,13 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         pytest.skip(f"needs hosts of {wanted.provider}: --netbench-provider {wanted.provider}")
     if (refusal := session.provider_class().refuses(wanted.need())) is not None:
         pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
-    _build(session, pair)
+    made = matching.contest_of(item)
+    if made is None:
+        _build(session, pair)
     servers, clients = (session.cast(names) for names in pair)
-    _skip_if_unable(wanted, servers, clients)
-    share = chosen.budget / session.tests if chosen.budget is not None else wanted.budget
+    if made is None:
+        _skip_if_unable(wanted, servers, clients)
+    share = session.budget.share(gated=matching.is_gated(session, wanted))
     return Plan(
         nodeid=item.nodeid,
         spec=wanted,
@@ -80,7 +93,9 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         rounds=chosen.rounds.over(wanted.rounds),
         warmup=chosen.warmup.over(wanted.warmup),
         timeout=chosen.timeout.over(wanted.timeout),
-        budget=share,
+        budget=wanted.budget if share is None else share,
+        contest=made,
+        mode=chosen.gate,
     )
 
 
@@ -158,6 +173,10 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         staging=session.staging,
         out=session.settings.out,
         turn=lambda: turn(clock),
+        contend=lambda arms, link: matching.contest(session, made, arms, link),
+        judged=session.judged,
+        spend=session.budget.spend,
+        standards=Standards(session.references, session.acceptances(session.settings.ab or made.spec.ab)),
     )
 
 

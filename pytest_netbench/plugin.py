@@ -12,9 +12,10 @@ import pytest
 
 from pytest_netbench import options
 from pytest_netbench.bridge import SESSION, TIMEOUT, is_ours, session_of
-from pytest_netbench.errors import NetbenchError, Unsupported, UsageError
+from pytest_netbench.errors import NetbenchError, ResultsError, Unsupported, UsageError
 
 if TYPE_CHECKING:
+    from pytest_netbench.options import Settings
     from pytest_netbench.session import Session
 
 _MARKERS = (
@@ -49,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(fixtures, "netbench-fixtures")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(recording.Recorder(config), "netbench-recorder")
-    if config.getoption("netbench_driver") or config.getoption("netbench_provider"):
+    if any(config.getoption(f"netbench_{name}") for name in ("driver", "provider", "baseline", "accept", "save")):
         _check_names(session_of(config))
 
 
@@ -64,8 +65,23 @@ def _check_names(session: Session) -> None:
         session.provider_class()
         for name in session.settings.drivers.over(None):
             session.driver(name)
-    except UsageError as error:
+        _ = (session.references, session.acceptances())
+        if session.settings.save is not None:
+            _check_save(session.settings)
+    except (UsageError, ResultsError) as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _check_save(chosen: Settings) -> None:
+    """A baseline is replaced for a reason only, and not over one that can't be read."""
+    from pytest_netbench.gate import baseline_file
+
+    assert chosen.save is not None
+    path = baseline_file.place(chosen.home, chosen.save)
+    if path.exists():
+        baseline_file.read(path)
+        if chosen.reason is None:
+            raise UsageError(f"{path} is there already: say why it is stored anew with --netbench-reason TEXT")
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -92,10 +108,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Count the benchmarks: the session's budget is shared out over them."""
-    ours = sum(map(is_ours, session.items))
+    """Count the benchmarks, over which budget and error rate are shared out, and make the arms that they need."""
+    ours = [item for item in session.items if is_ours(item)]
     if ours and not session.config.option.collectonly:
-        session_of(session.config).tests = ours
+        from pytest_netbench import matching
+
+        matching.prepare(session_of(session.config), ours)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,7 +40,21 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         made = pytest_html.extras(thinned(item.stash[BENCH].record()))
         report.extras = [*getattr(report, "extras", []), *made]  # type: ignore[attr-defined]  # pytest-html's own field
     if report.when == "teardown":
-        report.netbench = _parcel(item)  # type: ignore[attr-defined]
+        parcel = _parcel(item)
+        report.netbench = parcel  # type: ignore[attr-defined]
+        if parcel.record.verdicts:
+            from pytest_netbench.report import verdicts
+
+            report.user_properties += verdicts.properties(parcel.record)
+
+
+def place_of(report: pytest.TestReport) -> tuple[str, int]:
+    """File and line at which a test failed: of the assertion where that is in its own file, else of the test."""
+    path, line, _ = report.location
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None and Path(crash.path).name == Path(path).name:
+        return path, int(crash.lineno)
+    return path, (line or 0) + 1
 
 
 def skip(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:
@@ -115,6 +131,7 @@ class Recorder:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._parcels: list[Parcel] = []
+        self._places: dict[str, tuple[str, int]] = {}
         self._cleared = False
         self._written: SessionRecord | None = None
         self._error: NetbenchError | None = None
@@ -133,7 +150,9 @@ class Recorder:
             raise pytest.UsageError(str(error)) from error
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take a record, and its logs."""
+        """Take a record, and its logs; of a test that fails, where it did."""
+        if report.failed:
+            self._places[report.nodeid] = place_of(report)
         parcel: Parcel | None = getattr(report, "netbench", None)
         if parcel is None:
             return
@@ -153,6 +172,7 @@ class Recorder:
             return
         record = session_record(session_of(self._config), self._parcels)
         try:
+            record = replace(record, notes=self._notes(record))
             self._folder.write(record, self._parcels)
             self._config.hook.pytest_netbench_report(config=self._config, session=record)
         except NetbenchError as error:
@@ -161,11 +181,44 @@ class Recorder:
         if self._error is not None and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
+    def _notes(self, record: SessionRecord) -> tuple[str, ...]:
+        """Store a baseline if asked for, and say so; and which acceptances nothing needed."""
+        from pytest_netbench.gate import accept, baseline_file
+        from pytest_netbench.report.verdicts import stale_notes
+        from pytest_netbench.result.words import count
+
+        session = session_of(self._config)
+        session.acceptances()
+        old = accept.stale(session.accepted, {test.nodeid: test.verdicts for test in record.tests})
+        notes = [*stale_notes(one.text for one in old)]
+        if (name := session.settings.save) is not None:
+            path = baseline_file.place(session.settings.home, name)
+            saved = baseline_file.save(path, record, session.settings.reason or "")
+            notes.append(f"baseline {name}: {count(saved, 'test')} stored in {path}")
+        return tuple(notes)
+
+    def _tell_github(self, terminalreporter: pytest.TerminalReporter, record: SessionRecord) -> None:
+        """Annotate what failed, where this is a job on GitHub."""
+        from pytest_netbench.report import github, markdown
+
+        places = {nodeid: github.Place(*where) for nodeid, where in self._places.items()}
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            terminalreporter.ensure_newline()
+            for line in github.commands(record, places):
+                terminalreporter.write_line(line)
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            try:
+                github.summarise(Path(summary), markdown.render(record))
+            except OSError as error:
+                terminalreporter.write_line(f"netbench: no summary in {summary}: {error.strerror}", red=True)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the table and the report's path; with ``-v`` each round, with ``-q`` only what went wrong."""
         if self._error is not None:
             terminalreporter.write_line(f"netbench: {self._error}", red=True)
         verbosity = self._config.get_verbosity()
+        if self._written is not None:
+            self._tell_github(terminalreporter, self._written)
         if self._written is None or verbosity < 0:
             return
         from pytest_netbench.report import terminal

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_netbench.drivers.choice import of_side
@@ -15,9 +16,10 @@ from pytest_netbench.drivers.driver import CpuBy
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.errors import RunError, Unsupported, UsageError
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
+from pytest_netbench.result.foreign import foreign_share
 from pytest_netbench.result.metrics import Spent, measure, slopes, spent
 from pytest_netbench.result.model import Round
-from pytest_netbench.result.validity import Budgets, judge
+from pytest_netbench.result.validity import Budgets, from_outside, judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import Analysis, analyse
 from pytest_netbench.scenario.certificates import certify
@@ -43,17 +45,18 @@ Clients = Coordinator[NetbenchClient]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is run, the same in every round. ``timeout``: seconds that a round may take from its start instant.
+    """What is run, the same in every round of one arm.
 
-    ``options``: of both sides, as the test gives them. ``smaller``: what is run in addition where a driver tells the
-    CPU time of its whole process only. ``each``: the drivers of a side's hosts in their order, where they differ.
+    ``options``: of each side, as the test gives them. ``timeout``: seconds that a round may take from its start
+    instant. ``smaller``: what is run in addition where a driver tells the CPU time of its whole process only.
+    ``each``: the drivers of a side's hosts in their order, where they differ.
     """
 
     scenario: Scenario
     analysis: Analysis
     server_driver: Driver
     client_driver: Driver
-    options: Mapping[str, Any]
+    options: Mapping[Role, Mapping[str, Any]]
     timeout: float
     smaller: Trial | None = None
     each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
@@ -68,7 +71,7 @@ class Trial:
     def options_of(self, role: Role, index: int = 0) -> Mapping[str, Any]:
         """The options of one host of a side, with those that it takes by itself because of the other side."""
         other = Role.CLIENT if role is Role.SERVER else Role.SERVER
-        return of_side(self.options, self.driver(role, index), role, self.driver(other))
+        return of_side(self.options[role], self.driver(role, index), role, self.driver(other))
 
 
 def trial(
@@ -78,29 +81,32 @@ def trial(
     options: Mapping[str, Any],
     timeout: float | None = None,
     *,
+    by_role: Mapping[Role, Mapping[str, Any]] | None = None,
     each: Mapping[Role, Sequence[Driver]] | None = None,
     slope: bool = False,
 ) -> Trial:
     """Get a scenario ready: certificates are made where a driver needs them, the longest time is found.
+
+    ``by_role``: the options of each side, where they differ.
 
     ``slope``: CPU time is wanted per byte or operation without what it takes to start, from drivers that don't tell it.
 
     :raises Unsupported: if a driver can't do it.
     :raises UsageError: if an option isn't one of the drivers'.
     """
-    analysis = analyse(scenario)
+    analysis, chosen = analyse(scenario), by_role or dict.fromkeys(Role, options)
     sides = {Role.SERVER: (server_driver,), Role.CLIENT: (client_driver,), **(each or {})}
     for role, drivers in sides.items():
         hosts = len(scenario.servers if role is Role.SERVER else scenario.clients)
         if len(drivers) not in (1, hosts):
             raise UsageError(f"{len(drivers)} drivers for {hosts} {role.value}s: name one for each, or one for all")
         for driver in drivers:
-            driver.check(analysis, role, options)
+            driver.check(analysis, role, chosen[role])
     every = [driver for drivers in sides.values() for driver in drivers]
     if any(driver.secure for driver in every):
         scenario = certify(scenario)
     longest = timeout if timeout is not None else 2 * analysis.shortest_s + SLACK
-    made = Trial(scenario, analysis, server_driver, client_driver, options, longest, each=sides)
+    made = Trial(scenario, analysis, server_driver, client_driver, chosen, longest, each=sides)
     sloped = slope or any(driver.cpu is CpuBy.SLOPE for driver in every)
     less = smaller(scenario) if sloped else None
     return made if less is None else replace(made, smaller=replace(made, scenario=less, analysis=analyse(less)))
@@ -108,7 +114,10 @@ def trial(
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where one round takes place: its hosts, and the folder that keeps what it leaves, a folder a host."""
+    """Where one round takes place: its hosts, and the folder that keeps what it leaves, a folder a host.
+
+    ``arm``: whose round it is, None without arms. ``halves``: on which half of a shared machine each side runs.
+    """
 
     trial: Trial
     fleet: Fleet
@@ -117,6 +126,8 @@ class Stage:
     folder: Path
     scenario_file: Path
     link: Link | None = None
+    arm: str | None = None
+    halves: Mapping[Role, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def budgets(self) -> Budgets:
@@ -146,6 +157,7 @@ class Stage:
                 peers=peers(),
                 bind=host.data,
                 timeout_s=self.trial.timeout,
+                half=self.halves.get(host.role),
             ).to_order()
 
         return Target(
@@ -228,7 +240,7 @@ def _collect(stage: Stage, serving: Servers, dialling: Clients, started: str) ->
     metrics, samples, whole = measure(stage.trial.scenario, reports)
     done = Round(
         index=stage.index,
-        arm=None,
+        arm=stage.arm,
         started=started,
         duration_s=(max(ends) - begin) / 1e9,
         metrics=metrics,
@@ -239,6 +251,8 @@ def _collect(stage: Stage, serving: Servers, dialling: Clients, started: str) ->
         samples=samples,
         whole_process=whole,
         untold=tuple(dict.fromkeys(_untold(stage, reports))),
+        exogenous=from_outside(stage.trial.scenario, stage.trial.analysis, reports),
+        foreign=foreign_share(reports),
     )
     return done, spent(stage.trial.scenario, reports)
 
@@ -284,7 +298,8 @@ def sloped(done: Round, second: Round, found: Mapping[str, float | None]) -> Rou
     """A round whose CPU times of whole processes gave way to the slopes between it and a smaller one."""
     if not second.valid:
         reasons = (f"its smaller run doesn't count: {reason}" for reason in second.validity)
-        return replace(done, validity=tuple(reasons))
+        outside = tuple(f"its smaller run doesn't count: {reason}" for reason in second.exogenous)
+        return replace(done, validity=tuple(reasons), exogenous=outside)
     wanted = {name: value for name, value in found.items() if name in done.whole_process}
     flat = tuple(
         f"{name}: the larger run took no more CPU time than the smaller one, the slope needs more bytes"
@@ -319,7 +334,7 @@ def failed(stage: Stage, started: str, began: float, reason: str) -> Round:
     """The record of a round that could not be carried out: no numbers, and why."""
     return Round(
         index=stage.index,
-        arm=None,
+        arm=stage.arm,
         started=started,
         duration_s=time.monotonic() - began,
         metrics={},

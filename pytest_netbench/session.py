@@ -12,15 +12,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_netbench.budget import Budget
 from pytest_netbench.errors import BuildError, UsageError, nearest
 from pytest_netbench.marker import EACH
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.build import Build
     from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.gate.accept import Acceptance
+    from pytest_netbench.gate.arms import Arms
+    from pytest_netbench.gate.baseline import Reference
     from pytest_netbench.hosts.ledger import Ledger
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.options import Settings
+    from pytest_netbench.result.result import Result
 
 
 T = TypeVar("T")
@@ -45,7 +50,9 @@ class Session:
     """One process's share of a run; under xdist, each worker has one, and the controller too.
 
     ``run`` names the whole run, ``name`` this process's part of it. ``read`` finds the settings, ``added_drivers`` and
-    ``added_providers`` what plugins offer: each is asked once, when it is first needed.
+    ``added_providers`` what plugins offer: each is asked once, when it is first needed. ``entries``: gated metrics of
+    all tests of the session. ``judged``: what gated tests came to, so that running one again doesn't ask anew.
+    ``accepted``: the regressions that tests were told to let pass.
     """
 
     read: Callable[[], Settings]
@@ -56,7 +63,10 @@ class Session:
     started: str = field(default_factory=utc_now)
     provider: Provider | None = None
     ledger: Ledger | None = None
-    tests: int = 1
+    entries: int = 1
+    judged: dict[str, Result] = field(default_factory=dict)
+    accepted: dict[Acceptance, None] = field(default_factory=dict)
+    _trailers: dict[str, tuple[Acceptance, ...]] = field(default_factory=dict)
     _builds: dict[str, Build] = field(default_factory=dict)
     _failed_builds: dict[str, BuildError] = field(default_factory=dict)
 
@@ -74,14 +84,46 @@ class Session:
         return self.read()
 
     @cached_property
-    def drivers(self) -> Mapping[str, Driver]:
-        """All rows: built in, the real ones, the configuration's, other plugins'.
+    def references(self) -> tuple[Reference, ...]:
+        """The stored baselines that tests are held against.
+
+        :raises UsageError: if there is none of that name.
+        :raises ResultsError: if one is malformed.
+        """
+        from pytest_netbench.gate.baseline_file import reference
+
+        return tuple(reference(self.settings.home, text) for text in self.settings.baselines)
+
+    def acceptances(self, arms: Arms | None = None) -> tuple[Acceptance, ...]:
+        """The regressions that are let pass between two arms: by options, and by trailers of the commits in between.
+
+        Without arms that are built, the commit that is checked out counts alone. What was asked for is ``accepted``.
+
+        :raises UsageError: if one is malformed.
+        """
+        from pytest_netbench.gate.accept import acceptance, compared_commits, trailers
+
+        by_option = [acceptance(text) for text in self.settings.accept]
+        commits = compared_commits(arms or self.settings.ab, self.settings.home)
+        if commits not in self._trailers:
+            self._trailers[commits] = trailers(self.settings.home, commits)
+        self.accepted |= dict.fromkeys([*by_option, *self._trailers[commits]])
+        return tuple(dict.fromkeys([*by_option, *self._trailers[commits]]))
+
+    @cached_property
+    def drivers(self) -> dict[str, Driver]:
+        """All rows: built in, the real ones, the configuration's, other plugins', and what arms need beside them.
 
         :raises UsageError: if a row is malformed; names its table and key.
         """
         from pytest_netbench.drivers import registry
 
-        return registry.table(self.settings.driver_rows, self.added_drivers())
+        return dict(registry.table(self.settings.driver_rows, self.added_drivers()))
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The time that all tests share."""
+        return Budget(self.settings.budget)
 
     @cached_property
     def providers(self) -> Mapping[str, type[Provider]]:

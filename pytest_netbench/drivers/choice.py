@@ -29,13 +29,18 @@ def of_side(options: Mapping[str, object], driver: Driver, role: Role, peer: Dri
         side = next((one for prefix, one in _SIDES.items() if given.startswith(prefix)), None)
         if side not in {None, role}:
             continue
-        name = given if side is None else given.partition(".")[2]
+        name = bare(given)
         owner = driver.options[name].role if name in driver.options else None
         if owner is None or owner is role:
             found[name] = value
         elif side is not None:
             raise UsageError(f"option {given!r}: only a {owner.value} has it")
     return found
+
+
+def bare(given: str) -> str:
+    """An option's name in its driver's row, without the side to which it is given."""
+    return given.partition(".")[2] if given.startswith(tuple(_SIDES)) else given
 
 
 def refuse(driver: Driver, name: str) -> None:

@@ -45,7 +45,8 @@ class Job:
     ``driver``: the name of a row of the table that the worker got at its start. ``peers``: ``HOST:PORT`` of each
     server, in the scenario's order (clients). ``bind``: IP address to listen at, or to dial from. ``port``: to listen
     at, 0 for a free one. ``timeout_s``: seconds from the start instant after which a client hangs. ``start_s``,
-    ``stop_s``: seconds to come up and to go down. ``multiplex``: None leaves it to the scenario.
+    ``stop_s``: seconds to come up and to go down. ``multiplex``: None leaves it to the scenario. ``half``: of its
+    host's processors, on which it is to run, 0 or 1, None for all.
     """
 
     role: Role
@@ -59,6 +60,7 @@ class Job:
     start_s: float = 20.0
     stop_s: float = 10.0
     multiplex: bool | None = None
+    half: int | None = None
 
     def to_order(self) -> dict[str, Any]:
         """The job as JSON values, as it travels with the coordinator's START."""
@@ -74,6 +76,7 @@ class Job:
             "start_s": self.start_s,
             "stop_s": self.stop_s,
             "multiplex": self.multiplex,
+            "half": self.half,
         }
 
     @classmethod
@@ -134,5 +137,6 @@ _FIELDS: Mapping[str, Any] = {
     "port": (_integer(0, 65535), "a port"),
     "start_s": (_seconds, "seconds"),
     "stop_s": (_seconds, "seconds"),
+    "half": (lambda value: value in (None, 0, 1) and not isinstance(value, (bool, float)), "0, 1 or null"),
     "multiplex": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
 }

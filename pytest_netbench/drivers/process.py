@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MARK = "NETBENCH_TREE"
 """The variable whose value tells one driver's processes from another's."""
 
+LEAST_TO_HALVE = 4
+"""Processors below which drivers that share a machine share all of them."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TAIL = 4000
@@ -57,6 +60,14 @@ class Exit:
         return f"was ended by {signal.Signals(self.signal).name}"
 
 
+def half_of(cpus: set[int], half: int | None) -> frozenset[int] | None:
+    """The processors of one half; None for all, also where a half would be one, on which threads only queue."""
+    if half is None or len(cpus) < LEAST_TO_HALVE:
+        return None
+    ordered, middle = sorted(cpus), len(cpus) // 2
+    return frozenset(ordered[middle:] if half else ordered[:middle])
+
+
 class Process:
     """A driver that runs; made by ``start``, ended by ``stop``, which leaves nothing of its tree."""
 
@@ -84,8 +95,11 @@ class Process:
         errors: Path,
         folder: Path,
         pass_fds: Sequence[int] = (),
+        cpus: frozenset[int] | None = None,
     ) -> Process:
         """Start a driver in ``folder``; ``output`` and ``errors`` are the files of its two streams, made here.
+
+        ``cpus``: those on which it may run, None for all.
 
         :raises OSError: if a file can't be made, or the program can't be executed.
         """
@@ -94,6 +108,8 @@ class Process:
 
         def before_execution() -> None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if cpus is not None:
+                os.sched_setaffinity(0, cpus)
             if os.getppid() != worker:  # it died before that was set
                 os._exit(1)
 

@@ -88,6 +88,18 @@ class HeldWorkers:
             if log is not None and answer["event"] != "ready":
                 raise HostError(f"the worker of {answer['name']} ended with {answer['status']}:\n{tail(Path(log))}")
 
+    def end(self, names: Sequence[str], deadline: float) -> None:
+        """End workers, and wait until each has ended; one that isn't there is no error.
+
+        :raises HostError: if one is still there in the end.
+        """
+        waiting = {name for name in names if self.is_alive(name)}
+        for name in waiting:
+            self._ask({"do": "end", "name": name})
+        until = time.monotonic() + deadline
+        while waiting & set(self._alive):
+            self._note(self._next(until, f"the end of {', '.join(sorted(waiting))}"))
+
     def keep(self) -> None:
         """Leave everything running when this process ends."""
         self._ask({"do": "keep"})

@@ -5,7 +5,7 @@ that one costs milliseconds. When its input ends, its owner is gone, however it 
 first process of its namespace it takes all others with it; elsewhere it adopts orphans and kills its descendants.
 
 Requests: ``{"do": "table", "table"}`` (of drivers), ``{"do": "start", "name", "control", "directory", "log"}``,
-``{"do": "keep"}``.
+``{"do": "end", "name"}``, ``{"do": "keep"}``.
 Answers: ``{"event": "up", "mtu", "own"}``, then ``{"event": "ready|ended", "name", "pid", "status"}``.
 
 This file runs on hosts: standard library only.
@@ -65,6 +65,8 @@ class Holder:
                 self._table = request["table"]
             elif request["do"] == "keep":
                 self._keep = True
+            elif request["do"] == "end":
+                self._end(request["name"])
             else:
                 self._start(request)
 
@@ -76,6 +78,10 @@ class Holder:
         os.close(tell)
         self._names[pid] = request["name"]
         self._selector.register(told, selectors.EVENT_READ, lambda: self._told(told, pid))
+
+    def _end(self, name: str) -> None:
+        for pid in [pid for pid, worker in self._names.items() if worker == name]:
+            os.kill(pid, signal.SIGTERM)  # it is ours and not waited for yet, so the number is still its own
 
     def _told(self, told: int, pid: int) -> None:
         ready = os.read(told, 1)

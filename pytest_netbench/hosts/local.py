@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,7 @@ class LocalProvider(Provider):
     """
 
     name: ClassVar[str] = "local"
+    shares_machine: ClassVar[bool] = True
 
     @classmethod
     def refuses(cls, need: Need) -> str | None:
@@ -103,18 +104,28 @@ class LocalProvider(Provider):
         wanted = [(Role.SERVER, index) for index in range(need.servers)]
         wanted += [(Role.CLIENT, index) for index in range(need.clients)]
         places = [self._place(role, index) for role, index in wanted]
-        absent = [place for place in places if not self._held.is_alive(place.name)]
-        requests = [
-            {"name": one.name, "control": f"unix:{one.control}", "directory": str(one.directory), "log": str(one.log)}
-            for one in absent
-        ]
-        await asyncio.to_thread(self._held.workers, requests, UP_DEADLINE)
+        await self._alive(places)
         hosts = [self._host(place) for place in places]
         yield Fleet(
             servers=tuple(host for host in hosts if host.role is Role.SERVER),
             clients=tuple(host for host in hosts if host.role is Role.CLIENT),
             note=self._note(),
         )
+
+    async def _alive(self, places: Sequence[_Place]) -> None:
+        """Start the workers that aren't there."""
+        requests = [
+            {"name": one.name, "control": f"unix:{one.control}", "directory": str(one.directory), "log": str(one.log)}
+            for one in places
+            if not self._held.is_alive(one.name)
+        ]
+        await asyncio.to_thread(self._held.workers, requests, UP_DEADLINE)
+
+    async def renew(self, fleet: Fleet) -> None:
+        """End the workers and fork new ones."""
+        places = [self._place(host.role, host.index) for host in fleet.all]
+        await asyncio.to_thread(self._held.end, [place.name for place in places], UP_DEADLINE)
+        await self._alive(places)
 
     async def salvage(self, host: Host, into: Path) -> None:
         """Copy the worker's log, which survives the worker."""

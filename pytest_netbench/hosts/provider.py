@@ -37,6 +37,8 @@ class Provider(ABC):
     """
 
     name: ClassVar[str]
+    shares_machine: ClassVar[bool] = False
+    """Whether all its hosts are one machine, whose processors their drivers then share."""
 
     @classmethod
     @abstractmethod
@@ -60,6 +62,9 @@ class Provider(ABC):
 
         :raises HostError: if a host can't be made within the deadline; names it and the tail of its log.
         """
+
+    async def renew(self, fleet: Fleet) -> None:  # noqa: B027 - a provider whose hosts keep nothing needn't do anything
+        """Put fresh workers in the place of those of these hosts, which stay at their addresses."""
 
     @abstractmethod
     async def salvage(self, host: Host, into: Path) -> None:

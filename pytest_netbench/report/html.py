@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench.report import charts
+from pytest_netbench.report import charts, verdicts
 from pytest_netbench.report.charts import ASSETS, Chart
 from pytest_netbench.report.headline import headline, ordered, rounds
 from pytest_netbench.result.catalogue import describe
@@ -63,6 +63,7 @@ def render(session: SessionRecord) -> str:
                 "figures": rows(test, {name: test.summary[name] for name in ordered(test)}),
                 "charts": [(next(numbers), one.title) for one in some],
                 "invalid": [one for one in test.rounds if not one.valid],
+                "verdicts": verdicts.rows({**verdicts.gated(test), **test.verdicts}),
             }
             for index, (test, some) in enumerate(zip(session.tests, drawn, strict=True))
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pytest_netbench.report import verdicts
 from pytest_netbench.report.headline import first_line, headline, rounds
 from pytest_netbench.result.model import SessionRecord, TestRecord
 from pytest_netbench.result.store import write_whole
@@ -12,6 +13,9 @@ from pytest_netbench.result.words import count, show, show_all
 
 LARGEST = 60_000
 """Bytes: a comment on a pull request takes 65,536 characters."""
+
+LARGEST_VERDICTS = 20_000
+"""Bytes that the verdicts may take of that."""
 
 LONGEST = 500
 """Characters of a text that somebody else wrote."""
@@ -30,7 +34,7 @@ def write(session: SessionRecord, path: Path) -> None:
 def render(session: SessionRecord) -> str:
     """The summary; tests that don't fit any more are counted, those that didn't pass stand first."""
     head = [f"### netbench: {_outcomes(session)}", "", *_HEAD]
-    size, left = sum(len(line.encode()) + 1 for line in head), 0
+    size, left = sum(len(line.encode()) + 1 for line in head) + LARGEST_VERDICTS, 0
     body: list[str] = []
     for test in sorted(session.tests, key=lambda one: one.outcome in {"passed", "skipped"}):
         lines = list(_lines(test))
@@ -40,9 +44,38 @@ def render(session: SessionRecord) -> str:
             continue
         size += more
         body += lines
+    verdict_lines = list(_verdicts(session, LARGEST_VERDICTS))
     notes = sorted({test.note for test in session.tests if test.note and test.rounds})
     tail = [f"\n{count(left, 'more test')} in `results.json`"] if left else []
-    return "\n".join([*head, *body, *tail, *(f"\n> {_cell(note)[:LONGEST]}" for note in notes[:5])]) + "\n"
+    said = [*session.notes[:20], *notes[:5]]
+    return (
+        "\n".join(
+            [head[0], *verdict_lines, *head[1:], *body, *tail, *(f"\n> {_cell(note)[:LONGEST]}" for note in said)]
+        )
+        + "\n"
+    )
+
+
+def _verdicts(session: SessionRecord, room: int) -> Iterator[str]:
+    """The verdicts as a table of their own, above the figures; the gravest first."""
+    tests = verdicts.judged(session)
+    if not tests:
+        return
+    yield ""
+    yield "| verdict | test | metric | change | 95 % interval | pairs | why |"
+    yield "| --- | --- | --- | ---: | ---: | ---: | --- |"
+    for number, test in enumerate(tests):
+        for row in verdicts.rows(verdicts.gated(test)):
+            words = (f"**{row.state}**", _cell(test.nodeid), _cell(row.name), row.effect, row.interval, row.pairs)
+            text = f"| {' | '.join(words)} | {_cell(row.reason)[:LONGEST]} |"
+            room -= len(text.encode()) + 1
+            if room < 0:
+                yield f"\n{count(len(tests) - number, 'more verdict')} in `results.json`"
+                return
+            yield text
+    repeats = [test.comparison.repeat for test in tests if test.comparison and test.verdict in verdicts.TELLING]
+    for command in [one for one in repeats if one][:3]:
+        yield f"\nrepeat: `{command.replace('`', '')[:LONGEST]}`"
 
 
 def _outcomes(session: SessionRecord) -> str:

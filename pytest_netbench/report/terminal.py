@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pytest_netbench.report import verdicts
 from pytest_netbench.report.headline import first_line, headline, rounds
 from pytest_netbench.result.model import Interval, SessionRecord, TestRecord
 from pytest_netbench.result.words import show, show_all
@@ -15,7 +16,7 @@ MEDIAN, INTERVAL, NARROWEST = 12, 24, 16
 def lines(session: SessionRecord, width: int, *, verbose: bool = False) -> list[str]:
     """The table's lines, in plain text; with ``verbose`` followed by each round's numbers.
 
-    A test has a line of its own, then a line a figure; what made a round invalid follows all of them.
+    A test has a line of its own, then a line a figure; what made a round invalid, and the verdicts, follow all of them.
     """
     figure = max((len(name) for test in session.tests for name in headline(test)), default=0)
     figure = min(figure, max(width - MEDIAN - INTERVAL - 4, NARROWEST))
@@ -27,6 +28,8 @@ def lines(session: SessionRecord, width: int, *, verbose: bool = False) -> list[
             line = _line(name, show(one.median, one.unit), _interval(one.ci, one.unit), figure)
             made.append(f"{line}  ({one.note})" if one.note else line)
     made += [line for test in session.tests for line in _invalid(test)]
+    made += verdicts.lines(session)
+    made += session.notes
     if verbose:
         made += [line for test in session.tests for line in _rounds(test)]
     return made

@@ -39,7 +39,8 @@ class Round:
     ``whole_process``: names of metrics that cover the whole process, start included; never gated.
     ``slopes``: names of metrics that were had from this round and a smaller one.
     ``untold``: what its drivers don't tell, so that it wasn't checked, in sentences.
-    ``logs``: the round's folder under the result folder.
+    ``logs``: the round's folder under the result folder. ``exogenous``: those of ``validity`` that neither arm can have
+    caused. ``foreign``: the share of the machines' CPU that other programs took, None where it isn't known.
     """
 
     index: int
@@ -59,6 +60,8 @@ class Round:
     )
     untold: tuple[str, ...] = ()
     slopes: frozenset[str] = frozenset()
+    exogenous: tuple[str, ...] = ()
+    foreign: float | None = None
 
     @property
     def valid(self) -> bool:
@@ -87,11 +90,62 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricVerdict:
+    """What the gate says of one metric against one reference.
+
+    ``effect`` and ``interval`` (95 %): how much more it costs than the reference, as shares: 0.05 is 5 % worse, in
+    whichever direction the metric improves. ``n``: pairs on which they rest (rounds, against a stored baseline).
+    ``check``: the estimate of Hodges and Lehmann. ``detectable``: the smallest regression that so many pairs find;
+    ``required``: how many find one of ``must_detect``, None if that isn't known. ``looks``: after how many pairs it was
+    looked; ``fresh``: pairs of the confirmation, 0 without one. ``reason``: a sentence. ``accepted``: why a regression
+    is let pass.
+    """
+
+    state: Verdict
+    against: str
+    gated: bool
+    fail_above: float
+    must_detect: float
+    effect: float | None = None
+    interval: Interval | None = None
+    n: int = 0
+    p: float | None = None
+    check: float | None = None
+    detectable: float | None = None
+    required: int | None = None
+    looks: tuple[int, ...] = ()
+    fresh: int = 0
+    reason: str = ""
+    accepted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How two arms were compared.
+
+    ``entries``: gated metrics of all tests of the session, over which the error rate is shared out. ``pairs`` were run,
+    ``excluded`` of them don't count for what neither arm caused. ``attempt``: 1, or how often the test was run again.
+    ``repeat``: the command that does it again.
+    """
+
+    ref: str
+    cand: str
+    seed: int
+    pairs: int = 0
+    excluded: int = 0
+    entries: int = 0
+    attempt: int = 1
+    repeat: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TestRecord:
     """One test as results.json has it; ``outcome`` is pytest's word, filled in after the test ended.
 
     ``summary`` is the candidate's where there are arms, ``summary_ref`` the reference's. ``note``: what a reader must
-    know of the hosts. ``reason``: why the verdict is what it is.
+    know of the hosts. ``reason``: why the verdict is what it is; ``verdicts`` has each metric's. ``gates``: the limits
+    that the test declares, as pairs of ``fail_above`` and ``must_detect``.
     """
 
     __test__ = False  # not a test class, whatever its name says to pytest
@@ -109,11 +163,14 @@ class TestRecord:
     note: str = ""
     reason: str = ""
     summary_ref: Mapping[str, Summary] = field(default_factory=lambda: MappingProxyType({}))
+    verdicts: Mapping[str, MetricVerdict] = field(default_factory=lambda: MappingProxyType({}))
+    comparison: Comparison | None = None
+    gates: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One session as results.json has it."""
+    """One session as results.json has it. ``notes``: what a reader must know of all of it."""
 
     id: str
     started: str
@@ -121,3 +178,4 @@ class SessionRecord:
     versions: Mapping[str, str]
     environment: Mapping[str, object]
     tests: tuple[TestRecord, ...] = ()
+    notes: tuple[str, ...] = ()

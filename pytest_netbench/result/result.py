@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pytest_netbench.errors import RunError, TooFewSamples, UnknownMetric, UsageError, nearest
+from pytest_netbench.errors import NetbenchWarning, RunError, TooFewSamples, UnknownMetric, UsageError, nearest
+from pytest_netbench.gate.mode import Mode
 from pytest_netbench.result.catalogue import CATALOGUE
 from pytest_netbench.result.metric import Metric, Value, compare_lines
-from pytest_netbench.result.model import Round, Summary, Verdict
+from pytest_netbench.result.model import Comparison, MetricVerdict, Round, Summary, Verdict
 from pytest_netbench.result.summary import counting, of_arm, summarise, too_few
 from pytest_netbench.result.words import count, show
 
@@ -26,8 +28,9 @@ class Result:
     """What came out of the rounds of one test; ``netbench.run()`` returns it.
 
     ``result[NAME]`` is a :class:`Metric`. ``rounds``: all rounds of both arms, also those that don't count.
-    ``folder``: the result folder, to which the rounds' ``logs`` are relative. ``verdict`` and ``reason`` are what
-    ``no_regression()`` found; without it there is no verdict.
+    ``folder``: the result folder, to which the rounds' ``logs`` are relative. ``verdict`` and ``reason`` are the
+    gate's, ``verdicts`` those of each metric, ``comparison`` says how the arms were run; without a reference there is
+    no verdict.
     """
 
     rounds: tuple[Round, ...]
@@ -36,6 +39,9 @@ class Result:
     reference: bool = False
     verdict: Verdict = Verdict.NONE
     reason: str = ""
+    mode: Mode = Mode.WARN
+    verdicts: Mapping[str, MetricVerdict] = field(default_factory=lambda: MappingProxyType({}))
+    comparison: Comparison | None = None
     summary: Mapping[str, Summary] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,7 +65,7 @@ class Result:
         """
         if not of_arm(self.rounds, reference=True):
             raise RunError("this run has no reference: only its own rounds were run")
-        return Result(self.rounds, self.gates, self.folder, reference=True)
+        return Result(self.rounds, self.gates, self.folder, reference=True, mode=self.mode)
 
     def __getitem__(self, name: str) -> Metric:
         """One metric.
@@ -123,19 +129,35 @@ class Result:
                 numbers = f"{show(metric.value, metric.unit)}, expected {word} {show(bound, metric.unit)}"
                 raise AssertionError("\n  ".join([f"{name} is {numbers}", *metric.lines()]))
 
+    def judge(self, verdicts: Mapping[str, MetricVerdict], comparison: Comparison | None) -> None:
+        """Take what the gate made of it."""
+        from pytest_netbench.gate.failure import reason
+        from pytest_netbench.gate.verdict import of_test
+
+        self.verdicts, self.comparison = MappingProxyType(dict(verdicts)), comparison
+        self.verdict = of_test(verdicts.values())
+        self.reason = reason(self)
+
     def no_regression(self) -> Verdict:
         """Fail if a gated metric got worse than its reference; without a reference, say so and pass as ``none``.
 
-        The verdict and its reason are kept in ``verdict`` and ``reason`` and go into results.json and the report.
+        What could not be decided passes with a warning, and fails with ``--netbench-gate strict``.
 
+        :raises AssertionError: says what got worse, on which side, by how much, and how to repeat it.
         :raises RunError: if no round counts: then nothing can be said.
         """
         __tracebackhide__ = True
-        if not self.valid:
-            raise RunError(self._nothing_counts("no_regression()"))
-        names = ", ".join(self.gates) or "any metric"
-        self.verdict = Verdict.NONE
-        self.reason = f"no reference to compare {names} with"
+        if self.verdict is Verdict.NONE and not self.verdicts:
+            if not self.valid:
+                raise RunError(self._nothing_counts("no_regression()"))
+            self.reason = f"no reference to compare {', '.join(self.gates) or 'any metric'} with"
+        failing = {Verdict.FAIL, Verdict.INVALID} | ({Verdict.INCONCLUSIVE} if self.mode is Mode.STRICT else set())
+        if self.mode is not Mode.OFF and self.verdict in failing:
+            from pytest_netbench.gate.failure import failure
+
+            raise AssertionError(failure(self))
+        if self.mode is not Mode.OFF and self.verdict is Verdict.INCONCLUSIVE:
+            warnings.warn(NetbenchWarning(f"inconclusive: {self.reason}"), stacklevel=2)
         return self.verdict
 
     def lines(self) -> list[str]:

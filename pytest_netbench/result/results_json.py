@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from enum import Enum
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from pytest_netbench.errors import ResultsError
-from pytest_netbench.result.model import Better, Interval, Round, SessionRecord, Summary, TestRecord, Verdict
+from pytest_netbench.result.model import Better, Round, SessionRecord, Summary, TestRecord, Verdict
+from pytest_netbench.result.reading import (
+    Element,
+    enum,
+    flag,
+    interval,
+    number,
+    optional_number,
+    optional_text,
+    parse,
+    plain_object,
+    text,
+    whole_number,
+)
 from pytest_netbench.result.summary import REFERENCE, shown
+from pytest_netbench.result.verdicts_json import comparison_to_json, read_comparison, read_verdict, verdicts_to_json
 
 SCHEMA = 1
 """Raised when a meaning changes; additions keep it, and readers pass over what they don't know."""
 
 _Object = dict[str, Any]
-T = TypeVar("T")
-E = TypeVar("E", bound=Enum)
-_ABSENT = object()
-_LONGEST = 60  # characters of an element that an error quotes
 
 
 # --- to JSON -----------------------------------------------------------------------------------
@@ -36,6 +45,7 @@ def session_to_json(session: SessionRecord) -> str:
         "provider": session.provider,
         "versions": dict(session.versions),
         "environment": dict(session.environment),
+        **({"notes": list(session.notes)} if session.notes else {}),
     }
     tests = ",\n".join(_dump(_test(test), f"test {test.nodeid}") for test in session.tests)
     body = f"\n{tests}\n" if tests else ""
@@ -77,8 +87,12 @@ def _test(test: TestRecord) -> _Object:
     }
     if test.summary_ref:
         made["summary_ref"] = {name: _summary(one) for name, one in test.summary_ref.items()}
-    made["verdict"] = {"state": test.verdict.value, "metrics": {}}
-    return made | {name: text for name, text in (("note", test.note), ("reason", test.reason)) if text}
+    if test.gates:
+        made["gate"] = {name: {"fail_above": low, "must_detect": high} for name, (low, high) in test.gates.items()}
+    made["verdict"] = {"state": test.verdict.value, "metrics": verdicts_to_json(test.verdicts)}
+    if test.comparison is not None:
+        made["verdict"]["comparison"] = comparison_to_json(test.comparison)
+    return made | {name: words for name, words in (("note", test.note), ("reason", test.reason)) if words}
 
 
 def _round(one: Round, summary: Mapping[str, Summary]) -> _Object:
@@ -102,6 +116,10 @@ def _round(one: Round, summary: Mapping[str, Summary]) -> _Object:
         made["untold"] = list(one.untold)
     if one.logs:
         made["logs"] = one.logs
+    if one.exogenous:
+        made["exogenous"] = list(one.exogenous)
+    if one.foreign is not None:
+        made["foreign_cpu"] = one.foreign
     return made
 
 
@@ -119,202 +137,81 @@ def _summary(one: Summary) -> _Object:
 # --- from JSON ---------------------------------------------------------------------------------
 
 
-class _Wrong(Exception):
-    """What is wrong with an element, and where."""
-
-    def __init__(self, path: str, expected: str, found: object) -> None:
-        super().__init__(f"{path or 'the top'}: expected {expected}, found {_brief(found)}")
-
-
-def from_json(text: str | bytes, name: str = "results") -> SessionRecord:
+def from_json(source: str | bytes, name: str = "results") -> SessionRecord:
     """Read a session from text of schema 1; ``name`` is what errors call it.
 
     Samples aren't in the text, so rounds come without. Keys that this version doesn't know are passed over.
 
-    :raises ResultsError: if the text isn't JSON (truncated, NaN), is of another schema, or an element is missing or of
-        another kind; names the element's path and what was expected.
+    :raises ResultsError: as :func:`~pytest_netbench.result.reading.parse` does.
     """
-    try:
-        top = json.loads(text.decode() if isinstance(text, bytes) else text, parse_constant=_no_constant)
-        whole = _Element("", top)
-        schema = whole.get("schema", _whole_number)
-        if schema != SCHEMA:
-            raise ResultsError(
-                f"{name} has schema {schema}, this version reads schema {SCHEMA}: "
-                + ("use a newer pytest-netbench" if schema > SCHEMA else "write it again with this version")
-            )
-        return _read_session(whole)
-    except UnicodeDecodeError as error:
-        raise ResultsError(f"{name} isn't UTF-8 text: {error.reason} at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        cut = ", where the text ends: was it truncated?" if error.pos >= len(error.doc.rstrip()) else ""
-        place = f"line {error.lineno}, column {error.colno}"
-        raise ResultsError(f"{name} isn't JSON: {error.msg} in {place}{cut}") from error
-    except RecursionError as error:
-        raise ResultsError(f"{name} is nested too deeply for results") from error
-    except _Wrong as error:
-        raise ResultsError(f"{name}: {error}") from error
+    return parse(source, name, SCHEMA, _read_session)
 
 
-def _no_constant(word: str) -> NoReturn:
-    raise _Wrong("", "finite numbers only", word)
-
-
-def _brief(value: object) -> str:
-    if value is _ABSENT:
-        return "nothing"
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    text = json.dumps(value) if not isinstance(value, float) or math.isfinite(value) else str(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-
-
-class _Element:
-    """An element of the text and its path; reading checks the kind."""
-
-    __slots__ = ("path", "value")
-
-    def __init__(self, path: str, value: object) -> None:
-        self.path, self.value = path, value
-
-    def get(self, key: str, read: Callable[[_Element], T], default: T | None = None) -> T:
-        """A member of this object; without a default it has to be there."""
-        if not isinstance(self.value, dict):
-            raise _Wrong(self.path, "an object", self.value)
-        path = f"{self.path}.{key}".lstrip(".")
-        if key not in self.value:
-            if default is not None:
-                return default
-            raise _Wrong(path, "it to be there", _ABSENT)
-        return read(_Element(path, self.value[key]))
-
-    def each(self, read: Callable[[_Element], T]) -> tuple[T, ...]:
-        """The elements of this list."""
-        if not isinstance(self.value, list):
-            raise _Wrong(self.path, "a list", self.value)
-        return tuple(read(_Element(f"{self.path}[{place}]", one)) for place, one in enumerate(self.value))
-
-    def members(self, read: Callable[[_Element], T]) -> dict[str, T]:
-        """The members of this object by name."""
-        if not isinstance(self.value, dict):
-            raise _Wrong(self.path, "an object", self.value)
-        return {key: read(_Element(f"{self.path}.{key}", one)) for key, one in self.value.items()}
-
-
-def _text(element: _Element) -> str:
-    if not isinstance(element.value, str):
-        raise _Wrong(element.path, "a text", element.value)
-    return element.value
-
-
-def _flag(element: _Element) -> bool:
-    if not isinstance(element.value, bool):
-        raise _Wrong(element.path, "true or false", element.value)
-    return element.value
-
-
-def _whole_number(element: _Element) -> int:
-    if not isinstance(element.value, int) or isinstance(element.value, bool):
-        raise _Wrong(element.path, "a whole number", element.value)
-    return element.value
-
-
-def _number(element: _Element) -> float:
-    value = element.value
-    try:
-        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise _Wrong(element.path, "a finite number", value)
-    return number
-
-
-def _anything(element: _Element) -> object:
-    return element.value
-
-
-def _object(element: _Element) -> dict[str, object]:
-    return element.members(_anything)
-
-
-def _optional_text(element: _Element) -> str | None:
-    return None if element.value is None else _text(element)
-
-
-def _enum(kind: type[E], element: _Element) -> E:
-    words = [one.value for one in kind]
-    if element.value not in words:
-        raise _Wrong(element.path, f"one of {', '.join(words)}", element.value)
-    return kind(element.value)
-
-
-def _read_session(whole: _Element) -> SessionRecord:
+def _read_session(whole: Element) -> SessionRecord:
     head = whole.get("session", lambda one: one)
     return SessionRecord(
-        id=head.get("id", _text),
-        started=head.get("started", _text),
-        provider=head.get("provider", _text),
-        versions=head.get("versions", lambda one: one.members(_text)),
-        environment=head.get("environment", _object),
+        id=head.get("id", text),
+        started=head.get("started", text),
+        provider=head.get("provider", text),
+        versions=head.get("versions", lambda one: one.members(text)),
+        environment=head.get("environment", plain_object),
+        notes=head.get("notes", lambda one: one.each(text), ()),
         tests=whole.get("tests", lambda one: one.each(_read_test)),
     )
 
 
-def _read_test(test: _Element) -> TestRecord:
-    scenario = test.get("scenario", lambda one: one)
+def _read_test(test: Element) -> TestRecord:
+    scenario, verdict = test.get("scenario", lambda one: one), test.get("verdict", lambda one: one)
     return TestRecord(
-        nodeid=test.get("nodeid", _text),
-        scenario_id=scenario.get("id", _text),
-        scenario_name=scenario.get("name", _text),
-        driver=test.get("driver", _text),
-        provider=test.get("provider", _text),
-        hosts=test.get("hosts", lambda one: one.each(_object)),
-        outcome=test.get("outcome", _text),
+        nodeid=test.get("nodeid", text),
+        scenario_id=scenario.get("id", text),
+        scenario_name=scenario.get("name", text),
+        driver=test.get("driver", text),
+        provider=test.get("provider", text),
+        hosts=test.get("hosts", lambda one: one.each(plain_object)),
+        outcome=test.get("outcome", text),
         rounds=test.get("rounds", lambda one: one.each(_read_round)),
         summary=test.get("summary", lambda one: one.members(_read_summary)),
-        verdict=test.get("verdict", lambda one: one.get("state", lambda state: _enum(Verdict, state))),
-        note=test.get("note", _text, ""),
-        reason=test.get("reason", _text, ""),
+        verdict=verdict.get("state", lambda state: enum(Verdict, state)),
+        verdicts=verdict.get("metrics", lambda one: one.members(read_verdict), {}),
+        comparison=verdict.get("comparison", read_comparison) if "comparison" in verdict else None,
+        gates=test.get("gate", lambda one: one.members(_read_gate), {}),
+        note=test.get("note", text, ""),
+        reason=test.get("reason", text, ""),
         summary_ref=test.get("summary_ref", lambda one: one.members(_read_summary), {}),
     )
 
 
-def _read_round(one: _Element) -> Round:
+def _read_round(one: Element) -> Round:
     return Round(
-        index=one.get("index", _whole_number),
-        arm=one.get("arm", _optional_text),
-        started=one.get("started", _text),
-        duration_s=one.get("duration_s", _number),
-        metrics=one.get("metrics", lambda each: each.members(_number)),
-        start_skew_s=one.get("start_skew_s", _number),
-        armed=one.get("armed", _flag),
-        control_bytes_in_run=one.get("control_bytes_in_run", _whole_number),
-        validity=one.get("validity", lambda each: each.each(_text)),
-        whole_process=one.get("whole_process", lambda each: frozenset(each.each(_text)), frozenset()),
-        slopes=one.get("slopes", lambda each: frozenset(each.each(_text)), frozenset()),
-        untold=one.get("untold", lambda each: each.each(_text), ()),
-        logs=one.get("logs", _text, ""),
+        index=one.get("index", whole_number),
+        arm=one.get("arm", optional_text),
+        started=one.get("started", text),
+        duration_s=one.get("duration_s", number),
+        metrics=one.get("metrics", lambda each: each.members(number)),
+        start_skew_s=one.get("start_skew_s", number),
+        armed=one.get("armed", flag),
+        control_bytes_in_run=one.get("control_bytes_in_run", whole_number),
+        validity=one.get("validity", lambda each: each.each(text)),
+        whole_process=one.get("whole_process", lambda each: frozenset(each.each(text)), frozenset()),
+        slopes=one.get("slopes", lambda each: frozenset(each.each(text)), frozenset()),
+        untold=one.get("untold", lambda each: each.each(text), ()),
+        logs=one.get("logs", text, ""),
+        exogenous=one.get("exogenous", lambda each: each.each(text), ()),
+        foreign=one.get("foreign_cpu", optional_number) if "foreign_cpu" in one else None,
     )
 
 
-def _read_summary(one: _Element) -> Summary:
+def _read_summary(one: Element) -> Summary:
     return Summary(
-        unit=one.get("unit", _text),
-        better=one.get("better", lambda each: _enum(Better, each)),
-        n=one.get("n", _whole_number),
-        median=one.get("median", _number),
-        ci=one.get("ci", _interval),
-        note=one.get("note", _text, ""),
+        unit=one.get("unit", text),
+        better=one.get("better", lambda each: enum(Better, each)),
+        n=one.get("n", whole_number),
+        median=one.get("median", number),
+        ci=one.get("ci", interval),
+        note=one.get("note", text, ""),
     )
 
 
-def _interval(element: _Element) -> Interval | None:
-    if element.value is None:
-        return None
-    match element.each(_number):
-        case (low, high) if low <= high:
-            return Interval(low, high)
-    raise _Wrong(element.path, "null or [LOW, HIGH]", element.value)
+def _read_gate(one: Element) -> tuple[float, float]:
+    return one.get("fail_above", number), one.get("must_detect", number)

@@ -70,7 +70,26 @@ def judge(
     budgets: Budgets | None = None,
 ) -> tuple[str, ...]:
     """Why the round doesn't count; nothing for a valid one."""
-    case = _Case(
+    case = _case(scenario, analysis, hosts, skew_s, armed, control_bytes, budgets or Budgets())
+    return tuple(reason for rule in RULES for reason in _first(rule(case)))
+
+
+def from_outside(scenario: Scenario, analysis: Analysis, hosts: Sequence[HostReport]) -> tuple[str, ...]:
+    """Those of the reasons that come from outside the benchmark, in the same words."""
+    case = _case(scenario, analysis, hosts, 0.0, True, 0, Budgets())  # noqa: FBT003 - as in the record
+    return tuple(reason for rule in OUTSIDE for reason in _first(rule(case)))
+
+
+def _case(
+    scenario: Scenario,
+    analysis: Analysis,
+    hosts: Sequence[HostReport],
+    skew_s: float,
+    armed: bool,  # noqa: FBT001 - a fact among facts
+    control_bytes: int,
+    budgets: Budgets,
+) -> _Case:
+    return _Case(
         scenario,
         analysis,
         [host for host in hosts if host.role is Role.SERVER],
@@ -78,9 +97,8 @@ def judge(
         skew_s,
         armed,
         control_bytes,
-        budgets or Budgets(),
+        budgets,
     )
-    return tuple(reason for rule in RULES for reason in _first(rule(case)))
 
 
 def _first(reasons: Iterable[str]) -> Iterator[str]:
@@ -293,6 +311,13 @@ def _not_starved(case: _Case) -> Iterator[str]:
             yield f"{host.host}: its driver may have been starved: {host.starved}"
 
 
+def _clock_steady(case: _Case) -> Iterator[str]:
+    """No clock was set while drivers may have read it."""
+    for host in case.hosts:
+        if host.clock_step_s:
+            yield f"{host.host}: its clock was set by {show(host.clock_step_s, 's')} during the run"
+
+
 RULES: tuple[Callable[[_Case], Iterator[str]], ...] = (
     _all_report,
     _expected_end,
@@ -304,4 +329,8 @@ RULES: tuple[Callable[[_Case], Iterator[str]], ...] = (
     _silent,
     _no_drops,
     _not_starved,
+    _clock_steady,
 )
+
+OUTSIDE: tuple[Callable[[_Case], Iterator[str]], ...] = (_not_starved, _clock_steady)
+"""The rules whose reasons neither side of a benchmark can have caused."""

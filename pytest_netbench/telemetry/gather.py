@@ -17,6 +17,7 @@ from pytest_netbench.telemetry.model import (
     Ending,
     HostReport,
     KernelCounters,
+    MachineUse,
 )
 from pytest_netbench.telemetry.programs import cut_streams
 from pytest_netbench.telemetry.stdio_trace import Written, parse
@@ -90,6 +91,8 @@ def _report(
         ending=Ending(ending["status"], ending["signal"], ending["expected"], ending["reason"]),
         counters=None if counters is None else KernelCounters(**counters),
         starved=record["starved"],
+        use=MachineUse(**record["use"]) if record.get("use") else None,
+        clock_step_s=record.get("clock_step_s", 0.0),
     )
 
 

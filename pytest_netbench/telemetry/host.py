@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_netbench.drivers import proc
-from pytest_netbench.telemetry.model import KernelCounters
+from pytest_netbench.telemetry.model import KernelCounters, MachineUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +27,9 @@ PERIOD = 0.1
 STARVED_SHARE = 0.1
 STARVED_TICKS = 5
 """From which share of all CPU time on, and how many ticks, stolen time says that a load generator was starved."""
+
+CLOCK_STEP_S = 0.001
+"""From how much on a clock that gained on the monotonic one was set, and not only read a little later."""
 
 _IN_MODIFY = 0x2
 _IN_ONESHOT = 0x80000000
@@ -156,14 +159,18 @@ class Window:
     udp_rcvbuf_drops: int
     cpu_ticks: int
     stolen_ticks: int
+    busy_ticks: int = 0
+    clock_ns: int = 0
 
     @classmethod
     def now(cls, net: Path = Path("/proc/self/net"), stat: Path = Path("/proc/stat")) -> Window:
         """The counters of this process's network namespace, and of the machine."""
         snmp, snmp6 = counters(_text(net / "snmp")), counters6(_text(net / "snmp6"))
-        cpu, stolen = cpu_ticks(_text(stat))
+        cpu, stolen, busy = cpu_ticks(_text(stat))
         drops = snmp.get("Udp.RcvbufErrors", 0) + snmp6.get("Udp6RcvbufErrors", 0)
-        return cls(_namespace(), snmp.get("Tcp.RetransSegs", 0), drops, cpu, stolen)
+        return cls(
+            _namespace(), snmp.get("Tcp.RetransSegs", 0), drops, cpu, stolen, busy, time.time_ns() - time.monotonic_ns()
+        )
 
     def until(self, end: Window) -> KernelCounters:
         """How much the counters grew."""
@@ -172,6 +179,19 @@ class Window:
             end.tcp_retransmits - self.tcp_retransmits,
             end.udp_rcvbuf_drops - self.udp_rcvbuf_drops,
         )
+
+    def use(self, end: Window) -> MachineUse:
+        """What all programs of the machine used."""
+        return MachineUse(
+            _line(Path("/proc/sys/kernel/random/boot_id")),
+            (end.busy_ticks - self.busy_ticks) * proc.TICK,
+            (end.cpu_ticks - self.cpu_ticks) * proc.TICK,
+        )
+
+    def clock_step_s(self, end: Window) -> float:
+        """By how much the clock was set: what it gained on the monotonic one, which can't be set."""
+        gained = (end.clock_ns - self.clock_ns) / 1e9
+        return gained if abs(gained) >= CLOCK_STEP_S else 0.0
 
     def starved(self, end: Window) -> str:
         """Why the load generator may have been starved of CPU, or nothing."""
@@ -196,10 +216,15 @@ def counters6(snmp6: str) -> dict[str, int]:
     return {fields[0]: int(fields[1]) for line in snmp6.splitlines() if len(fields := line.split()) == 2}  # noqa: PLR2004
 
 
-def cpu_ticks(stat: str) -> tuple[int, int]:
-    """All ticks of all processors, and those of them that the hypervisor took (``steal``, the eighth)."""
+def cpu_ticks(stat: str) -> tuple[int, int, int]:
+    """All ticks of all processors; those that the hypervisor took (``steal``, the eighth); those that programs used."""
     fields = [int(one) for one in stat.partition("\n")[0].split()[1:9]]
-    return sum(fields), (fields[7:8] or [0])[0]
+    stolen, idle = (fields[7:8] or [0])[0], sum(fields[3:5])
+    return sum(fields), stolen, sum(fields) - stolen - idle
+
+
+def _line(path: Path) -> str:
+    return _text(path).strip()
 
 
 def _text(path: Path) -> str:

@@ -119,11 +119,21 @@ class KernelCounters:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineUse:
+    """What a whole machine did in the window, told by its boot's id: CPU seconds that were used, and all there were."""
+
+    machine: str
+    busy_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class HostReport:
     """What one host saw in one round: its driver, how that ended, and the kernel's counters.
 
     ``began_ns`` and ``driver``'s instants are on the coordinator's clock here. ``starved``: why the load generator may
-    have been starved of CPU (steal, foreign load), empty if it wasn't.
+    have been starved of CPU (steal), empty if it wasn't. ``use``: of its machine, by all programs. ``clock_step_s``: by
+    how much its clock was set in the window.
     """
 
     host: str
@@ -136,3 +146,5 @@ class HostReport:
     ending: Ending
     counters: KernelCounters | None
     starved: str = ""
+    use: MachineUse | None = None
+    clock_step_s: float = 0.0

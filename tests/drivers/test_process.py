@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netbench.drivers import proc
-from pytest_netbench.drivers.process import Process, tail
+from pytest_netbench.drivers.process import Process, half_of, tail
 from tests.drivers.driver_children import argv, running
 
 
@@ -148,3 +148,35 @@ def test_a_process_that_is_gone_is_no_error() -> None:
     assert proc.rss(gone.pid) == 0
     assert proc.peak_rss(gone.pid) is None
     assert list(proc.sockets(gone.pid)) == []
+
+
+async def test_a_driver_runs_on_the_processors_that_it_is_given(tmp_path: Path) -> None:
+    """Its children inherit them."""
+    one = min(os.sched_getaffinity(0))
+    program = [sys.executable, "-c", "import os; print(os.sched_getaffinity(0))"]
+    process = Process.start(
+        program,
+        dict(os.environ),
+        output=tmp_path / "o",
+        errors=tmp_path / "e",
+        folder=tmp_path,
+        cpus=frozenset({one}),
+    )
+    assert (await process.wait()).status == 0
+    await process.stop(30)
+    assert (tmp_path / "o").read_text().strip() == str({one})
+
+
+@pytest.mark.parametrize(
+    ("cpus", "half", "expected"),
+    [
+        ({0, 1, 2, 3}, 0, {0, 1}),
+        ({0, 1, 2, 3}, 1, {2, 3}),
+        ({7, 5, 3, 1, 9}, 1, {5, 7, 9}),
+        ({0, 1, 2, 3}, None, None),
+        ({0, 1}, 0, None),
+    ],
+)
+def test_halves_of_a_machine(cpus: set[int], half: int | None, expected: set[int] | None) -> None:
+    """Two halves without overlap; a machine that is too small for that is shared."""
+    assert half_of(cpus, half) == expected

@@ -78,6 +78,8 @@ def host(name: str, *connections: ConnectionReport, **more: Any) -> HostReport:
         ending=more.pop("ending", Ending(0, None, expected=True)),
         counters=KernelCounters(more.pop("namespace", "one"), resent, drops),
         starved=more.pop("starved", ""),
+        use=more.pop("use", None),
+        clock_step_s=more.pop("clock_step", 0.0),
         driver=driver(*connections, **more),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netbench.result.validity import RULES, Budgets, expected_connects, judge
+from pytest_netbench.result.validity import RULES, Budgets, expected_connects, from_outside, judge
 from pytest_netbench.scenario.analysis import Analysis
 from pytest_netbench.scenario.model import ClientScope, Connect
 from pytest_netbench.telemetry.model import Ending, HostReport
@@ -69,6 +69,11 @@ CASES = [
         id="starved",
     ),
     pytest.param(
+        {"hosts": swap(download(), clock_step=3.0)},
+        "client0: its clock was set by 3 s during the run",
+        id="clock set",
+    ),
+    pytest.param(
         {"hosts": download(), "skew_s": 0.0062},
         "the clients began 6.2 ms apart, armed drivers may 5 ms",
         id="skew of armed clients",
@@ -100,6 +105,13 @@ CASES = [
 def test_each_rule_says_what_is_wrong_with_numbers_and_hosts(case: dict[str, Any], reason: str) -> None:
     """One fault gives one reason, a sentence with the numbers and the host."""
     assert judged(**case) == (reason,)
+
+
+@pytest.mark.parametrize(("case", "reason"), CASES)
+def test_what_comes_from_outside_is_told_apart(case: dict[str, Any], reason: str) -> None:
+    """Stolen time and clocks that were set: the only reasons that may exclude rounds of arms, in the same words."""
+    found = from_outside(scenario(), carries(10, 1000), case["hosts"])
+    assert found == ((reason,) if "starved" in reason or "clock" in reason else ())
 
 
 @pytest.mark.parametrize(("armed", "skew"), [(True, 0.005), (False, 0.1)])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pytest_netbench.drivers import proc
 from pytest_netbench.telemetry.gather import samples
 from pytest_netbench.telemetry.host import Collector, Sample, Window, Writes
 from pytest_netbench.telemetry.model import KernelCounters
@@ -45,6 +47,21 @@ def test_a_host_that_was_robbed_of_cpu_says_so(tmp_path: Path, steal: int, idle:
     """A tenth of all CPU time and more, in enough ticks to be more than chance."""
     begin = kernel(tmp_path, 0, 0, 0, 0)
     assert bool(begin.starved(kernel(tmp_path, 0, 0, steal, idle))) is starved
+
+
+def test_the_machines_use_is_what_all_programs_used(tmp_path: Path) -> None:
+    """Busy ticks of all there are; neither idle nor stolen ones."""
+    begin = kernel(tmp_path, 0, 0, 0, 0)
+    (tmp_path / "stat").write_text("cpu  40 0 10 60 10 0 0 5 0 0\n")
+    use = begin.use(Window.now(tmp_path, tmp_path / "stat"))
+    assert (use.busy_s, use.total_s) == pytest.approx((30 * proc.TICK, 105 * proc.TICK))
+
+
+@pytest.mark.parametrize(("gained_ns", "step"), [(0, 0.0), (500_000, 0.0), (-2_000_000_000, -2.0)])
+def test_a_clock_that_is_set_is_seen(gained_ns: int, step: float) -> None:
+    """Half a millisecond is the time between two readings, two seconds aren't."""
+    begin = Window.now()
+    assert begin.clock_step_s(replace(begin, clock_ns=begin.clock_ns + gained_ns)) == step
 
 
 def test_a_kernel_without_counters_has_none(tmp_path: Path) -> None:

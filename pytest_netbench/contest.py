@@ -1,0 +1,160 @@
+"""How does a test with two arms come to its verdict? It runs them interleaved, and says what the gate made of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pytest_netbench import run as one_round
+from pytest_netbench.errors import NetbenchError
+from pytest_netbench.gate import verdict
+from pytest_netbench.gate.comparison import Comparison
+from pytest_netbench.gate.course import Course, Track
+from pytest_netbench.gate.limits import Limits, all_limits
+from pytest_netbench.gate.order import new_seed
+from pytest_netbench.gate.pairs import Pair, usable
+from pytest_netbench.interleaved import Interleaved
+from pytest_netbench.result.model import Comparison as Record
+from pytest_netbench.result.model import MetricVerdict, Round, Verdict
+from pytest_netbench.roles import Role
+
+if TYPE_CHECKING:
+    from pytest_netbench.bench import Netbench
+    from pytest_netbench.gate.contenders import Contender
+    from pytest_netbench.scenario.model import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What a test with arms is to do.
+
+    ``entries``: gated metrics of the whole session. ``attempt``: how often pytest has run this test. ``repeat``: the
+    command that runs it alone.
+    """
+
+    ref: Contender
+    cand: Contender
+    entries: int = 1
+    attempt: int = 1
+    repeat: str = ""
+
+    @property
+    def note(self) -> str:
+        """What a reader must know of the arms."""
+        return "both arms are the same: what differs is noise" if self.ref.same_as(self.cand) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All rounds of both arms, what was compared how, and the verdict of each metric."""
+
+    rounds: tuple[Round, ...]
+    record: Record
+    verdicts: Mapping[str, MetricVerdict]
+
+
+class Ring:
+    """Where the rounds of both arms of one test take place."""
+
+    def __init__(self, bench: Netbench, contest: Contest, scenario: Scenario) -> None:
+        self._bench = bench
+        self._trials = {
+            one.name: one_round.trial(
+                scenario,
+                one.drivers[Role.SERVER][0],
+                one.drivers[Role.CLIENT][0],
+                {},
+                bench.plan.timeout,
+                by_role=one.options,
+                each=one.drivers,
+                slope=bench.plan.gates_cpu,
+            )
+            for one in (contest.ref, contest.cand)
+        }
+        self._contenders = {one.name: one for one in (contest.ref, contest.cand)}
+        self.rounds: list[Round] = []
+
+    async def warm_up(self) -> None:
+        """Run what isn't counted: at least one round of each arm."""
+        for number in range(max(1, self._bench.plan.warmup)):
+            for name in self._trials:
+                await self._round(name, number - max(1, self._bench.plan.warmup))
+
+    async def play(self, name: str) -> Round:
+        """Run one round of an arm."""
+        done = await self._round(name, len(self._bench.rounds))
+        self.rounds.append(done)
+        return done
+
+    async def _round(self, name: str, index: int) -> Round:
+        try:
+            return await self._bench.round_of(self._trials[name], index, self._contenders[name])
+        except NetbenchError as error:
+            raise type(error)(f"arm {name} ({self._contenders[name].label}): {error}") from None
+
+
+async def gate(bench: Netbench, contest: Contest, scenario: Scenario) -> Outcome:
+    """Run both arms of a test interleaved, as many pairs as its gated metrics take."""
+    ring, began = Ring(bench, contest, scenario), time.monotonic()
+    seed = bench.plan.spec.seed if bench.plan.spec.seed is not None else new_seed()
+    await ring.warm_up()
+    budget = None if bench.plan.budget is None else bench.plan.budget - (time.monotonic() - began)
+    run = Interleaved(ring.play, seed, budget, bench.renew)
+    bounds = all_limits(bench.plan.spec.gate)
+    course = Course({name: Track(one) for name, one in bounds.items()}, max(1, contest.entries))
+    if bounds:
+        await run.gate(course)
+    else:
+        await run.pairs(bench.plan.rounds)
+    return _outcome(contest, ring, run, course, bounds)
+
+
+def without_verdict(bench: Netbench, contest: Contest, reason: str) -> Outcome:
+    """What is left of a contest that an arm could not finish."""
+    verdicts = verdict.missing(all_limits(bench.plan.spec.gate), Verdict.INVALID, contest.ref.label, reason)
+    rounds = tuple(bench.rounds)
+    record = Record(
+        ref=contest.ref.label,
+        cand=contest.cand.label,
+        seed=bench.plan.spec.seed or 0,
+        pairs=len(rounds) // 2,
+        entries=contest.entries,
+        attempt=contest.attempt,
+        repeat=contest.repeat,
+        note=contest.note,
+    )
+    return Outcome(rounds, record, verdicts)
+
+
+def _outcome(contest: Contest, ring: Ring, run: Interleaved, course: Course, bounds: Mapping[str, Limits]) -> Outcome:
+    screened, fresh = usable(run.screened), usable(run.fresh)
+    against = contest.ref.label
+    verdicts = verdict.gated(course, screened, fresh, against)
+    verdicts |= verdict.advisory([*screened, *fresh], bounds, against, contest.entries)
+    pairs = len(run.screened) + len(run.fresh)
+    record = Record(
+        ref=contest.ref.label,
+        cand=contest.cand.label,
+        seed=run.seed,
+        pairs=pairs,
+        excluded=pairs - len(screened) - len(fresh),
+        entries=contest.entries,
+        attempt=contest.attempt,
+        repeat=contest.repeat,
+        note=contest.note,
+    )
+    return Outcome(tuple(ring.rounds), record, verdicts)
+
+
+async def compare(bench: Netbench, contest: Contest, scenario: Scenario, pairs: int) -> tuple[Outcome, Comparison]:
+    """Run so many pairs of two arms; what their ratios are is for the test to judge."""
+    ring = Ring(bench, contest, scenario)
+    await ring.warm_up()
+    seed = bench.plan.spec.seed if bench.plan.spec.seed is not None else new_seed()
+    run = Interleaved(ring.play, seed, bench.plan.budget)
+    await run.pairs(pairs)
+    outcome = _outcome(replace(contest, entries=0), ring, run, Course({}, 1), {})
+    found: tuple[Pair, ...] = tuple(run.screened)
+    return outcome, Comparison(found, contest.ref.label, contest.cand.label, str(bench.out))

@@ -1,0 +1,115 @@
+"""Where do baselines stand? In ``.netbench/baselines`` beside the configuration, replaced whole, by one at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pytest_netbench.errors import ResultsError, UsageError, nearest
+from pytest_netbench.gate.baseline import Baseline, Reference, from_text, to_text
+from pytest_netbench.result.model import SessionRecord
+from pytest_netbench.result.store import write_whole
+
+FOLDER = Path(".netbench") / "baselines"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_TOLERANCE = re.compile(r"(.+)=(\d+(?:\.\d+)?)\s*%")
+_LOCK_DEADLINE, _PAUSE = 30.0, 0.01
+
+
+def place(home: Path, name: str) -> Path:
+    """Where a baseline of that name stands.
+
+    :raises UsageError: if it isn't a name.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"a baseline's name has letters, digits, `.`, `_` and `-`, found {name!r}")
+    return home / FOLDER / f"{name}.json"
+
+
+def reference(home: Path, text: str) -> Reference:
+    """A baseline to be held against, by its name or the path of its file; ``NAME=20%`` sets its own tolerance.
+
+    :raises UsageError: if there is none.
+    :raises ResultsError: if its file is cut, of another schema, or malformed.
+    """
+    match = _TOLERANCE.fullmatch(text)
+    name, tolerance = (match[1], float(match[2]) / 100) if match else (text, None)
+    path = Path(name) if os.sep in name or name.endswith(".json") else place(home, name)
+    if not path.is_file():
+        known = sorted(one.stem for one in (home / FOLDER).glob("*.json"))
+        raise UsageError(f"no baseline {name!r} ({path}): {nearest(name, known)}; --netbench-save {name} makes one")
+    return Reference(path.stem, read(path), tolerance)
+
+
+def read(path: Path) -> Baseline:
+    """Read a baseline.
+
+    :raises ResultsError: if it can't be read or is malformed.
+    """
+    try:
+        return from_text(path.read_bytes(), f"baseline {path}")
+    except OSError as error:
+        raise ResultsError(f"can't read {path}: {error.strerror or error}") from error
+
+
+def save(path: Path, session: SessionRecord, reason: str) -> int:
+    """Put the session's numbers into a baseline; how many tests they are. Tests that weren't run stay as they are.
+
+    :raises ResultsError: if the file can't be read or written.
+    """
+    with _alone(path):
+        before = read(path) if path.exists() else Baseline()
+        write_whole(path, to_text(before.with_session(session, commit(path.parents[2]), reason)).encode())
+    return sum(bool(test.summary) for test in session.tests)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other runs from writing the same baseline between our reading and our writing of it."""
+    mark = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
+    lock = Path(tempfile.gettempdir()) / f"netbench-{os.getuid()}-{mark}.lock"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    until = time.monotonic() + _LOCK_DEADLINE
+    try:
+        while not _take(descriptor):
+            if time.monotonic() > until:
+                raise ResultsError(
+                    f"another run has been writing {path} for {_LOCK_DEADLINE:g} s: see who has {lock} open"
+                )
+            time.sleep(_PAUSE)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def commit(folder: Path) -> str:
+    """The commit that is checked out there, with ``+`` where files of it were changed; empty without git."""
+    head = git(folder, "rev-parse", "HEAD").strip()
+    return head + "+" * bool(head and git(folder, "status", "--porcelain", "--untracked-files=no").strip())
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git answers, nothing where it isn't or doesn't know."""
+    try:
+        done = subprocess.run(
+            ("git", "-C", str(folder), *arguments), capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""

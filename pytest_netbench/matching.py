@@ -1,0 +1,142 @@
+"""Which tests run two arms, and what are those? Arms of markers and options on tests' drivers, before any is run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_netbench.contest import Contest
+from pytest_netbench.drivers.build import built
+from pytest_netbench.errors import NetbenchError, UsageError
+from pytest_netbench.gate.contenders import Contender, contenders
+from pytest_netbench.marker import EACH
+from pytest_netbench.options import OPTIONS
+from pytest_netbench.roles import Role
+from pytest_netbench.session import known
+
+if TYPE_CHECKING:
+    from pytest_netbench.bench import Plan
+    from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.gate.arms import Arms
+    from pytest_netbench.hosts.model import Link
+    from pytest_netbench.marker import Spec
+    from pytest_netbench.session import Session
+
+CONTEST: pytest.StashKey[Contest | NetbenchError] = pytest.StashKey()
+
+_ONCE = frozenset({"save", "reason", "accept", "keep-hosts"})
+"""Options that a command which repeats one test doesn't carry on."""
+
+
+def is_gated(session: Session, wanted: Spec) -> bool:
+    """Whether a test has gated metrics and something to compare them with."""
+    return bool(wanted.gate) and (session.settings.ab or wanted.ab) is not None
+
+
+def prepare(session: Session, items: Sequence[pytest.Item]) -> None:
+    """Count what is gated, and make what arms need: builds happen here, before the first host is made.
+
+    An arm that can't be made fails its test when that is run, not the others.
+    """
+    from pytest_netbench.planning import spec
+
+    specs = [spec(item) for item in items]
+    gated = [one for one in specs if is_gated(session, one)]
+    session.entries = sum(len(one.gate) for one in gated)
+    session.budget.gated, session.budget.others = len(gated), len(specs) - len(gated)
+    for item, wanted in zip(items, specs, strict=True):
+        chosen = session.settings.ab or wanted.ab
+        if chosen is not None and hasattr(item, "callspec"):
+            item.stash[CONTEST] = _contest(session, item, wanted, chosen)
+
+
+def _contest(session: Session, item: pytest.Item, wanted: Spec, chosen: Arms) -> Contest | NetbenchError:
+    pair: tuple[str, str] = item.callspec.params["netbench_driver"]  # type: ignore[attr-defined]
+    own = {role: tuple(names.split(EACH)) for role, names in zip((Role.SERVER, Role.CLIENT), pair, strict=True)}
+    try:
+        ref, cand = contenders(chosen, own, wanted.options, wanted.link, Workshop(session))
+    except NetbenchError as error:
+        return error
+    for row in _rows(ref, cand):
+        if row.name not in session.drivers:
+            session.drivers[row.name] = row
+    return Contest(ref, cand, session.entries, repeat=repeat(item))
+
+
+def _rows(*arms: Contender) -> Iterator[Driver]:
+    for one in arms:
+        for drivers in one.drivers.values():
+            yield from drivers
+
+
+def contest_of(item: pytest.Item) -> Contest | None:
+    """The arms of a test, if it has some; if they could not be made, the test ends in the words of what failed."""
+    made = item.stash.get(CONTEST, None)
+    if isinstance(made, NetbenchError):
+        pytest.fail(str(made), pytrace=False)
+    return None if made is None else replace(made, attempt=getattr(item, "execution_count", 1))
+
+
+def contest(session: Session, plan: Plan, chosen: Arms, link: Link | None) -> Contest:
+    """The arms that a test compares by itself.
+
+    :raises UsageError: for programs that the hosts don't know, since only markers and options tell them beforehand.
+    """
+    sides = {Role.SERVER: plan.server_driver, Role.CLIENT: plan.client_driver}
+    own = {role: tuple(row.name for row in plan.each.get(role, (driver,))) for role, driver in sides.items()}
+    ref, cand = contenders(chosen, own, plan.spec.options, link or plan.spec.link, Workshop(session))
+    for one in (ref, cand):
+        for row in _rows(one):
+            if row.name not in session.drivers:
+                raise UsageError(
+                    f"arm {one.label}: programs of a build or a path must be known before hosts are made: "
+                    "name it in @pytest.mark.netbench(ab=arms(...)), too"
+                )
+    return Contest(ref, cand)
+
+
+class Workshop:
+    """Rows and builds of a session, as arms want them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def ready(self, name: str) -> Driver:
+        """The session's row; if it is built, from the working tree."""
+        self._session.ensure_built(name)
+        return self._session.driver(name)
+
+    def raw(self, name: str) -> Driver:
+        """The row as the configuration has it."""
+        return known("driver", name, self._session.drivers)
+
+    def build(self, row: Driver, ref: str) -> Path:
+        """The folder with what a row's build command makes of a git ref.
+
+        :raises UsageError: if it has none, or there is no such ref.
+        :raises BuildError: if it fails.
+        """
+        if not row.build:
+            raise UsageError(f"driver {row.name} can't be built from {ref!r}: it has no `build` command")
+        return built(row, ref, self._session.settings.home)
+
+
+def repeat(item: pytest.Item) -> str:
+    """The command that runs one test again, with the options of ours that this run was given."""
+    return shlex.join(["pytest", item.nodeid, *_given([str(one) for one in item.config.invocation_params.args])])
+
+
+def _given(arguments: Sequence[str]) -> Iterator[str]:
+    options: dict[str, Any] = {f"--netbench-{one.flag}": one for one in OPTIONS if one.flag not in _ONCE}
+    waiting = iter(arguments)
+    for argument in waiting:
+        flag, equals, _ = argument.partition("=")
+        if flag in options:
+            yield argument
+            if not equals and options[flag].metavar is not None:
+                yield from (value for value in [next(waiting, None)] if value is not None)

@@ -1,0 +1,210 @@
+"""Does a gated test behave as its author expects? Each a real pytest run with two arms."""
+
+from __future__ import annotations
+
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+import pytest_netbench
+from tests.plugin.conftest import results
+
+WIDE = """
+import pytest
+from pytest_netbench import KB, Gate, ms, ping
+
+@pytest.mark.netbench(
+    scenario=ping(time=50 * ms, size=[1 * KB]), gate={"client.cpu_per_op": Gate(fail_above=0.9, must_detect=0.99)}
+)
+def test_ping(netbench):
+    netbench.run().no_regression()
+"""
+
+SLOW = """
+import pytest
+from pytest_netbench import MB, Arm, Gate, arms, download
+
+@pytest.mark.netbench(
+    scenario=download(4 * MB), seed=11, gate={"goodput": Gate(fail_above=0.1, must_detect=0.5)},
+    ab=arms(ref="driver:tcp", cand=Arm("tcp", options={"tcp.receive_buffer": 2_000}), role="client"),
+)
+def test_download(netbench):
+    netbench.run().no_regression()
+"""
+
+
+def programs(folder: Path, before: str = "") -> Path:
+    """A folder with the built-in driver under other names; ``before`` is what its client does first."""
+    folder.mkdir()
+    program = Path(pytest_netbench.__file__).parent / "drivers" / "builtin" / "__main__.py"
+    for role, lines in (("server", ""), ("client", before)):
+        script = f"#!/bin/sh\n{lines}\nexec {sys.executable} -I -S {program} tcp {role}\n"
+        (folder / f"nb-{role}").write_text(script)
+        (folder / f"nb-{role}").chmod(0o755)
+    return folder
+
+
+def own_driver(project: pytest.Pytester, folder: Path) -> None:
+    """A configuration whose driver ``mine`` is in that folder."""
+    (project.path / "netbench.toml").write_text(
+        f'driver = ["mine"]\n[drivers.mine]\npath = "{folder}"\nserver = ["nb-server"]\nclient = ["nb-client"]\n'
+        'output = "report"\narming = "pipe"\n'
+    )
+
+
+def test_two_equal_arms_pass_and_say_that_they_are_equal(project: pytest.Pytester) -> None:
+    """Eight pairs, both arms in results.json with their summaries, the verdict with its numbers."""
+    project.makepyfile(test_ping=WIDE)
+    project.runpytest_subprocess("test_ping.py", "--netbench-ab", "driver:tcp,driver:tcp").assert_outcomes(passed=1)
+    (test,) = results(project)["tests"]
+    assert [one["arm"] for one in test["rounds"]].count("ref") == 8
+    assert {"summary", "summary_ref"} <= set(test)
+    found = test["verdict"]
+    assert (found["state"], found["metrics"]["client.cpu_per_op"]["n"]) == ("pass", 8)
+    assert (found["comparison"]["entries"], found["comparison"]["attempt"]) == (1, 1)
+    assert "both arms are the same" in test["reason"]
+    assert test["gate"] == {"client.cpu_per_op": {"fail_above": 0.9, "must_detect": 0.99}}
+
+
+def test_without_a_reference_it_passes_as_none(project: pytest.Pytester) -> None:
+    """Nothing to compare with: so many rounds as usual, and the verdict says so."""
+    project.makepyfile(test_ping=WIDE)
+    project.runpytest_subprocess("test_ping.py").assert_outcomes(passed=1)
+    (test,) = results(project)["tests"]
+    assert (test["verdict"]["state"], len(test["rounds"])) == ("none", 3)
+    assert test["reason"] == "no reference to compare client.cpu_per_op with"
+
+
+@pytest.mark.timeout(120)
+def test_a_regression_fails_with_its_evidence(project: pytest.Pytester) -> None:
+    """A client whose buffer holds two kilobytes: what, how much, limits, both arms' rounds, and how to repeat it."""
+    project.makepyfile(test_slow=SLOW)
+    outcome = project.runpytest_subprocess("test_slow.py", "--netbench-rounds", "2")
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(
+        [
+            "*AssertionError: goodput got * in tcp tcp.receive_buffer=2000 * in tcp (95 % interval *",
+            "*limits: fails above 10 %, must detect 50 %*",
+            "*ref (tcp): *B/s*",
+            "*cand (tcp tcp.receive_buffer=2000): *B/s*",
+            "*rounds: *netbench-results/runs/*",
+            "*repeat: pytest 'test_slow.py::test_download?tcp?' --netbench-rounds 2  (seed 11, 1 gated*",
+        ]
+    )
+    (test,) = results(project)["tests"]
+    assert (test["outcome"], test["verdict"]["state"]) == ("failed", "fail")
+
+
+@pytest.mark.timeout(120)
+def test_a_gate_that_is_off_shows_and_fails_nothing(project: pytest.Pytester) -> None:
+    """The verdict stays what it is."""
+    project.makepyfile(test_slow=SLOW)
+    project.runpytest_subprocess("test_slow.py", "--netbench-gate", "off").assert_outcomes(passed=1)
+    assert results(project)["tests"][0]["verdict"]["state"] == "fail"
+
+
+def test_an_arm_that_crashes_in_half_of_its_rounds_is_invalid(project: pytest.Pytester) -> None:
+    """The test fails, naming the arm and the driver's end; the verdict is invalid, not a pass by what is left."""
+    good = programs(project.path / "good")
+    bad = programs(project.path / "bad", 'if [ -e "$0.odd" ]; then rm "$0.odd"; exit 3; fi; : > "$0.odd"')
+    own_driver(project, good)
+    project.makepyfile(test_ping=WIDE)
+    outcome = project.runpytest_subprocess("test_ping.py", "--netbench-ab", f"path:{good},path:{bad}")
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(["*RunError: arm cand (*bad): *exited with status 3*"])
+    assert results(project)["tests"][0]["verdict"]["state"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("arms", "words"),
+    [
+        ("path:good,path:empty", "*no server nb-server in *empty*"),
+        ("driver:mine,main", "*driver mine can't be built from 'main'*"),
+        ("driver:mine,option:speed=1", "*driver mine has no option 'speed'*"),
+    ],
+)
+def test_an_arm_that_cant_be_made_fails_the_test(project: pytest.Pytester, arms: str, words: str) -> None:
+    """It is an error, never a skip or a pass."""
+    own_driver(project, programs(project.path / "good"))
+    (project.path / "empty").mkdir()
+    project.makepyfile(test_ping=WIDE)
+    outcome = project.runpytest_subprocess("test_ping.py", "--netbench-ab", arms)
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines([words])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--netbench-ab", "driver:tcp"), "*--netbench-ab: expected two arms as REF,CAND*"),
+        (("--netbench-ab", "driver:tpc,driver:tcp"), "*unknown driver 'tpc': did you mean 'tcp'*"),
+        (("--netbench-gate", "strickt"), "*--netbench-gate: did you mean 'strict'*"),
+    ],
+)
+def test_a_wrong_option_is_an_error_at_once(project: pytest.Pytester, options: tuple[str, str], words: str) -> None:
+    """Nothing is run."""
+    project.makepyfile(test_ping=WIDE)
+    outcome = project.runpytest_subprocess("test_ping.py", *options)
+    assert outcome.ret != 0
+    assert any(fnmatch(line, words) for line in (*outcome.outlines, *outcome.errlines))
+
+
+def test_limits_that_contradict_each_other_are_an_error_at_collection(project: pytest.Pytester) -> None:
+    """must_detect has to be above fail_above."""
+    project.makepyfile(test_ping=WIDE.replace("fail_above=0.9, must_detect=0.99", "fail_above=0.2, must_detect=0.1"))
+    outcome = project.runpytest_subprocess("test_ping.py")
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines(["*0 <= fail_above < must_detect*"])
+
+
+def test_arms_are_compared_by_the_test_itself(project: pytest.Pytester) -> None:
+    """compare() gives ratios with intervals, and each arm's results."""
+    project.makepyfile(
+        test_cmp="""
+        import pytest
+        from pytest_netbench import MB, Arm, TooFewSamples, UsageError, download
+
+        SMALL = Arm(options={"tcp.receive_buffer": 2_000})
+
+        @pytest.mark.netbench(scenario=download(4 * MB))
+        def test_more(netbench):
+            both = netbench.compare(SMALL, "driver:tcp", pairs=4)
+            ratio = both.ratio("goodput")
+            assert ratio.ci.low < ratio.value < ratio.ci.high
+            assert ratio.value > 1.5
+            assert ratio.n == 4
+            assert both.cand["goodput"].value > both.ref["goodput"].value
+            with pytest.raises(UsageError, match="a test runs one scenario"):
+                netbench.compare(SMALL, SMALL, download(1 * MB))
+
+        @pytest.mark.netbench(scenario=download(1 * MB))
+        async def test_async(netbench):
+            both = await netbench.acompare("driver:tcp", "driver:tcp", pairs=1)
+            with pytest.raises(TooFewSamples):
+                both.ratio("goodput")
+            with pytest.raises(UsageError, match="acompare"):
+                netbench.compare("driver:tcp", "driver:tcp")
+        """
+    )
+    project.runpytest_subprocess("test_cmp.py").assert_outcomes(passed=2)
+    arms = [one["arm"] for one in results(project)["tests"][0]["rounds"]]
+    assert sorted(arms) == ["cand"] * 4 + ["ref"] * 4
+
+
+def test_a_link_that_the_provider_cant_have_skips(project: pytest.Pytester) -> None:
+    """An arm's link is a requirement as the marker's is."""
+    project.makepyfile(
+        test_cmp="""
+        import pytest
+        from pytest_netbench import MB, Arm, Link, download
+
+        @pytest.mark.netbench(scenario=download(1 * MB))
+        def test_link(netbench):
+            netbench.compare("driver:tcp", Arm(link=Link(rtt=0.05)), pairs=1)
+        """
+    )
+    outcome = project.runpytest_subprocess("test_cmp.py", "-rs")
+    outcome.assert_outcomes(skipped=1)
+    outcome.stdout.fnmatch_lines(["*unsupported: arm cand (*): a loopback has no link*"])

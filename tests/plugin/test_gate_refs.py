@@ -1,0 +1,86 @@
+"""Are two git refs built, run against each other, and judged, with what their commits accept?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.conftest import results
+from tests.test_own_driver import example
+
+TEST = """
+    import pytest
+    from pytest_netbench import KB, Gate, arms, request_response
+
+    @pytest.mark.netbench(
+        scenario=request_response(response=20 * KB), drivers=["mine"], gate={"response.p50": Gate(0.5, 0.9)}, AB
+    )
+    def test_response(netbench):
+        netbench.run().no_regression()
+"""
+SLOWER = ("            run(sock, number, given", "            time.sleep(0.05)\n            run(sock, number, given")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    named = ["-c", "user.name=x", "-c", "user.email=x@localhost"]
+    subprocess.run(["git", *named, *arguments], check=True, cwd=folder)
+
+
+@pytest.fixture
+def repository(project: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository whose working tree has a slower driver than its only commit."""
+    home = project.path
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    driver = home / "driver.py"
+    driver.write_text(f"#!{sys.executable}\n{example()}")
+    (home / "netbench.toml").write_text(
+        '[drivers.mine]\nbuild = "install -m 755 driver.py $OUT/mine"\ntoolchain = ["true"]\ntransport = "tcp"\n'
+        'server = "$OUT/mine"\nclient = "$OUT/mine"\n'
+    )
+    git(home, "init", "--quiet", "--initial-branch=main")
+    git(home, "add", "driver.py", "netbench.toml")
+    git(home, "commit", "--quiet", "-m", "fast")
+    assert SLOWER[0] in driver.read_text()
+    driver.write_text(driver.read_text().replace(*SLOWER))
+    return home
+
+
+@pytest.mark.timeout(180)
+def test_the_working_tree_is_slower_than_the_commit_that_it_stands_on(
+    project: pytest.Pytester, repository: Path
+) -> None:
+    """Each ref is built once, at a path of its own; the failure names both; the commit in between may accept it."""
+    project.makepyfile(test_it=TEST.replace("AB", 'ab=arms("mine", ref="merge-base", cand="worktree")'))
+    outcome = project.runpytest_subprocess("test_it.py")
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(["*response.p50 got * in mine worktree * in mine merge-base (95 % interval *"])
+    found = results(project)["tests"][0]
+    assert (found["verdict"]["state"], found["driver"]) == ("fail", "mine")
+    assert len({one["arm"] for one in found["rounds"]}) == 2
+    git(repository, "branch", "base")
+    git(
+        repository,
+        "commit",
+        "--quiet",
+        "-am",
+        "slow\n\nNetbench-Accept: test_response response.p50 <=99999% it sleeps now",
+    )
+    project.makepyfile(test_it=TEST.replace(", AB", ""))
+    outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab", "base,HEAD")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["*response.p50: pass, *; accepted up to *: it sleeps now"])
+
+
+def test_a_ref_that_doesnt_build_is_the_tests_error(project: pytest.Pytester, repository: Path) -> None:
+    """In the build's own words; a ref that git doesn't know names it."""
+    (repository / "driver.py").unlink()
+    project.makepyfile(test_it=TEST.replace(", AB", ""))
+    outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab", "HEAD,worktree")
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines(["the build of mine at worktree * exited with status 1: install*"])
+    outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab", "HEAD,absent")
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines(["* has no commit 'absent'*"])

@@ -1,0 +1,129 @@
+"""Do reports, jobs and JUnit files show the verdicts, the gravest first, within what they take?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_netbench.report import github, html, markdown, terminal, verdicts
+from pytest_netbench.report.github import Place
+from pytest_netbench.result.model import Comparison, Interval, MetricVerdict, TestRecord, Verdict
+from tests.report.records import a_session, a_test
+
+COMPARED = Comparison("main", "worktree", 7, pairs=28, entries=1, repeat="pytest 'test_x.py::test_a' --netbench-ab a,b")
+
+
+def verdict(state: Verdict = Verdict.FAIL, **more: Any) -> MetricVerdict:
+    given: dict[str, Any] = {
+        "effect": 0.063,
+        "interval": Interval(0.049, 0.077),
+        "n": 20,
+        "p": 1e-5,
+        "detectable": 0.031,
+        "reason": "confirmed by 20 fresh pairs to be above 1 %",
+    }
+    return MetricVerdict(state, "main", more.pop("gated", True), 0.01, 0.05, **(given | more))
+
+
+def judged(nodeid: str, state: Verdict, outcome: str = "passed") -> TestRecord:
+    found = {"server.cpu_per_byte": verdict(state), "goodput": verdict(Verdict.NONE, gated=False)}
+    return a_test(nodeid, outcome, verdict=state, verdicts=found, comparison=COMPARED, reason="why")
+
+
+def test_the_terminal_has_a_line_a_metric() -> None:
+    """Verdict, change, interval, pairs and why; after the figures."""
+    text = "\n".join(terminal.lines(a_session(judged("t::a", Verdict.FAIL, "failed")), 80))
+    assert "t::a: fail (worktree against main)" in text
+    assert "  server.cpu_per_byte: fail, 6.3 % worse (+4.9 % to +7.7 %), 20 pairs; confirmed by" in text
+    assert "goodput: not gated" not in text
+
+
+def test_markdown_shows_verdicts_above_figures_the_gravest_first() -> None:
+    """And the command that repeats what is grave."""
+    tests = [judged("t::good", Verdict.PASS), judged("t::bad", Verdict.FAIL), judged("t::open", Verdict.INCONCLUSIVE)]
+    text = markdown.render(a_session(*tests))
+    places = [
+        text.index(f"| **{word}** | t::{name}")
+        for word, name in (("fail", "bad"), ("inconclusive", "open"), ("pass", "good"))
+    ]
+    assert places == sorted(places)
+    assert places[-1] < text.index("| test | rounds |")
+    assert "repeat: `pytest 'test_x.py::test_a'" in text
+
+
+def test_markdown_with_a_thousand_verdicts_still_fits() -> None:
+    """Under the size of a comment, with a count of what was left out."""
+    text = markdown.render(a_session(*(judged(f"t::test_{number}", Verdict.FAIL) for number in range(1000))))
+    assert len(text.encode()) < 65_536
+    assert "more verdicts in `results.json`" in text
+    assert "more tests in `results.json`" in text
+
+
+def test_the_page_has_badge_numbers_and_the_command() -> None:
+    """All verdicts of a test, gated ones first."""
+    text = html.render(a_session(judged("t::a", Verdict.FAIL, "failed")))
+    assert text.count("verdict-fail") >= 2
+    assert "worktree against main: 28 pairs, seed 7" in text
+    assert text.index("server.cpu_per_byte</td>") < text.index(">not gated<")
+
+
+def test_notes_of_the_session_are_shown_everywhere() -> None:
+    """A baseline that was stored, an acceptance that is stale."""
+    session = a_session(a_test())
+    noted = type(session)(**{name: getattr(session, name) for name in session.__slots__} | {"notes": ("stale: <x>",)})
+    assert "stale: <x>" in terminal.lines(noted, 80)
+    assert "stale: \\<x\\>" in markdown.render(noted)
+    assert "stale: &lt;x&gt;" in html.render(noted)
+
+
+def test_annotations_stand_where_tests_failed() -> None:
+    """An error for what failed, a warning for what stayed open, nothing for what passed."""
+    tests = [
+        judged("t::open", Verdict.INCONCLUSIVE),
+        judged("t::bad", Verdict.FAIL, "failed"),
+        judged("t::ok", Verdict.PASS),
+    ]
+    error, warning = github.commands(a_session(*tests), {"t::bad": Place("t,1.py", 12)})
+    assert error.startswith(
+        "::error file=t%2C1.py,line=12,title=t%3A%3Abad%3A fail::server.cpu_per_byte: fail, 6.3 %25 worse"
+    )
+    assert warning.startswith("::warning title=t%3A%3Aopen%3A inconclusive::")
+
+
+@pytest.mark.parametrize(("tests", "lines"), [(10, 10), (11, 10), (500, 10), (0, 0)])
+def test_at_most_ten_annotations_a_roll_up_last(tests: int, lines: int) -> None:
+    """GitHub shows no more of a step."""
+    found = github.commands(a_session(*(judged(f"t::{number}", Verdict.FAIL, "failed") for number in range(tests))), {})
+    assert len(found) == lines
+    if tests > 10:
+        assert found[-1].endswith(f"::{tests - 9} more tests failed or stayed open: see the summary")
+
+
+def test_an_annotation_is_one_line() -> None:
+    """Whatever a driver said."""
+    test = a_test("t::a", "failed", reason="one\r\ntwo", summary={})
+    assert github.commands(a_session(test), {}) == ["::error title=t%3A%3Aa%3A failed::one%0D%0Atwo"]
+
+
+def test_the_steps_summary_grows_and_never_exceeds_what_is_shown(tmp_path: Path) -> None:
+    """What others wrote stays; what doesn't fit is left out."""
+    path = tmp_path / "summary.md"
+    path.write_text("before\n")
+    github.summarise(path, "ours\n")
+    assert path.read_text() == "before\nours\n"
+    path.write_text("x" * (1 << 20))
+    github.summarise(path, "ours\n")
+    assert path.stat().st_size == 1 << 20
+
+
+def test_junit_properties_carry_the_numbers() -> None:
+    """Verdict, effect, interval, p, pairs and detectable effect of each gated metric."""
+    found = dict(verdicts.properties(judged("t::a", Verdict.FAIL)))
+    assert found["netbench.verdict"] == found["netbench.server.cpu_per_byte.verdict"] == "fail"
+    assert found["netbench.server.cpu_per_byte.effect"] == "0.063"
+    assert found["netbench.server.cpu_per_byte.ci"] == "0.049 0.077"
+    assert found["netbench.server.cpu_per_byte.n"] == "20"
+    assert not any("goodput" in name for name in found)
+    assert verdicts.properties(a_test()) == []

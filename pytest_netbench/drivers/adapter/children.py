@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_netbench.drivers import proc
+from pytest_netbench.drivers.launcher import STATUS_NOT_EXECUTED
 
 _PR_SET_CHILD_SUBREAPER = 36
 _FIRST_LOOK, _LOOK = 0.002, 0.1
@@ -78,11 +79,6 @@ class Children:
         """How many commands run."""
         return len(self._running)
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """Their process ids."""
-        return tuple(self._running)
-
     def start(self, argv: Sequence[str], env: Mapping[str, str], output: Path, root: Callable[[], None] | None) -> int:
         """Start a command; what it prints is added to the file. ``root`` is called in the child before the program.
 
@@ -92,7 +88,11 @@ class Children:
         def before_execution() -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             if root is not None:
-                root()
+                try:
+                    root()
+                except OSError as error:
+                    os.write(2, f"{argv[0]}: its folders can't be put under the root: {error.strerror}\n".encode())
+                    os._exit(STATUS_NOT_EXECUTED)
 
         with output.open("ab") as out:
             began_ns, self._pause = time.monotonic_ns(), _FIRST_LOOK

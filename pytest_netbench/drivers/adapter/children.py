@@ -18,6 +18,7 @@ from pathlib import Path
 from pytest_netbench.drivers import proc
 from pytest_netbench.drivers.launcher import STATUS_NOT_EXECUTED
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _FIRST_LOOK, _LOOK = 0.002, 0.1
 """Seconds between two looks at memory, at first and at last; the end of a command is seen at once."""
@@ -87,6 +88,7 @@ class Children:
 
         def before_execution() -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if root is not None:
                 try:
                     root()
@@ -101,6 +103,7 @@ class Children:
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
+                process_group=0,  # ours gets SIGTERM, and passes it on: many tools take a second one for an abort
                 preexec_fn=before_execution,  # noqa: PLW1509 - there is one thread
             )
         child.returncode = 0  # it is waited for here, not by that object

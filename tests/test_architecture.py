@@ -17,6 +17,7 @@ ON_HOSTS = (
     "pytest_netbench.worker",
     "pytest_netbench.hosts.holder",
     "pytest_netbench.drivers.builtin.__main__",
+    "pytest_netbench.drivers.adapter.__main__",
     "pytest_netbench.drivers.launcher",
     "russula.worker",
 )

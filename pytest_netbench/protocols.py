@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
-from russula.protocol import Command, Finished, Peer, Protocol, Role
+from russula.protocol import Command, Finished, Peer, Protocol, Role, State
 
 
-class NetbenchServer(Enum):
+class NetbenchServer(State):
     """A server's worker. RUNNING: its driver listens."""
 
     WAIT = "WAIT"
@@ -20,7 +18,7 @@ class NetbenchServer(Enum):
     FAILED = "FAILED"
 
 
-class NetbenchClient(Enum):
+class NetbenchClient(State):
     """A client's worker. ARMED: its driver is up, nothing is connected. RUNNING: the start instant is accepted."""
 
     WAIT = "WAIT"
@@ -33,7 +31,7 @@ class NetbenchClient(Enum):
     FAILED = "FAILED"
 
 
-class ServerCoordinator(Enum):
+class ServerCoordinator(State):
     """The side that drives a server's worker."""
 
     CHECK = "CHECK"
@@ -47,7 +45,7 @@ class ServerCoordinator(Enum):
     FAILED = "FAILED"
 
 
-class ClientCoordinator(Enum):
+class ClientCoordinator(State):
     """The side that drives a client's worker."""
 
     CHECK = "CHECK"

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pytest_netbench.drivers.choice import of_side
 from pytest_netbench.drivers.driver import CpuBy
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.errors import RunError, Unsupported, UsageError
@@ -46,9 +47,9 @@ Clients = Coordinator[NetbenchClient]
 class Trial:
     """What is run, the same in every round of one arm.
 
-    ``options`` of each side. ``timeout``: seconds that a round may take from its start instant. ``smaller``: what is
-    run in addition where a driver tells the CPU time of its whole process only. ``each``: the drivers of a side's hosts
-    in their order, where they differ.
+    ``options``: of each side, as the test gives them. ``timeout``: seconds that a round may take from its start
+    instant. ``smaller``: what is run in addition where a driver tells the CPU time of its whole process only.
+    ``each``: the drivers of a side's hosts in their order, where they differ.
     """
 
     scenario: Scenario
@@ -66,6 +67,11 @@ class Trial:
         if len(drivers) > 1:
             return drivers[index]
         return self.server_driver if role is Role.SERVER else self.client_driver
+
+    def options_of(self, role: Role, index: int = 0) -> Mapping[str, Any]:
+        """The options of one host of a side, with those that it takes by itself because of the other side."""
+        other = Role.CLIENT if role is Role.SERVER else Role.SERVER
+        return of_side(self.options[role], self.driver(role, index), role, self.driver(other))
 
 
 def trial(
@@ -147,7 +153,7 @@ class Stage:
                 role=host.role,
                 index=host.index,
                 driver=self.trial.driver(host.role, host.index).name,
-                options=self.trial.options[host.role],
+                options=self.trial.options_of(host.role, host.index),
                 peers=peers(),
                 bind=host.data,
                 timeout_s=self.trial.timeout,

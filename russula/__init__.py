@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from russula.introspect import Change, Snapshot, WorkerView
     from russula.member import Target
-    from russula.protocol import Command, Finished, Peer, Protocol, Role
+    from russula.protocol import Command, Finished, Peer, Protocol, Role, State
     from russula.talk import BEGAN, Action, Conversation, Service
     from russula.worker import serve
 
@@ -43,7 +43,7 @@ _HOMES = {
     ),
     "introspect": ("Change", "Snapshot", "WorkerView"),
     "member": ("Target",),
-    "protocol": ("Command", "Finished", "Peer", "Protocol", "Role"),
+    "protocol": ("Command", "Finished", "Peer", "Protocol", "Role", "State"),
     "talk": ("BEGAN", "Action", "Conversation", "Service"),
     "worker": ("serve",),
 }
@@ -71,6 +71,7 @@ __all__ = [
     "RussulaError",
     "Service",
     "Snapshot",
+    "State",
     "Target",
     "WorkerFailed",
     "WorkerLost",

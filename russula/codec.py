@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from russula.errors import LocalProtocolError, RemoteProtocolError
-from russula.messages import Chunk, Entered, Frame, from_json, to_json
+from russula.messages import Bye, Chunk, Entered, Fetch, Frame, from_json, to_json
 
 MAX_CONTROL = 1 << 20
 """Bytes of one message's JSON."""
@@ -24,20 +24,36 @@ _LENGTH = struct.Struct(">I")
 _to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
+
+
+_from_text = json.JSONDecoder(parse_constant=_no_number).decode
+
+
 def encode(frame: Frame) -> bytes:
     """The bytes of a message.
 
     :raises LocalProtocolError: if it is larger than the other side will take.
     """
     seq, message = frame
-    if isinstance(message, Entered) and not message.data:
-        return _entered(seq, message.state)
-    return _encoded(frame)
+    match message:
+        case Entered(state, data) if not data:
+            return _entered(seq, state)
+        case Fetch() | Bye():
+            return _bare(frame)
+        case _:
+            return _encoded(frame)
 
 
 @lru_cache(maxsize=512)
 def _entered(seq: int | None, state: str) -> bytes:
     return _encoded(Frame(seq, Entered(state, {})))
+
+
+@lru_cache(maxsize=512)
+def _bare(frame: Frame) -> bytes:
+    return _encoded(frame)
 
 
 def _encoded(frame: Frame) -> bytes:
@@ -113,7 +129,7 @@ def _parse_short(body: bytes) -> Frame:
 
 def _parse(body: bytes) -> Frame:
     try:
-        return from_json(json.loads(body))
+        return from_json(_from_text(body.decode()))
     except RecursionError as error:
         raise RemoteProtocolError("a message nested too deep") from error
     except ValueError as error:

@@ -16,7 +16,7 @@ from russula.errors import DeadlineExceeded, LocalProtocolError, WorkerLost
 from russula.goal import Goal
 from russula.introspect import Change, Snapshot, WorkerView
 from russula.member import Member, Target, Terms
-from russula.messages import JSON
+from russula.messages import JSON, MOST
 from russula.protocol import Protocol
 from russula.reaching import AT_ONCE, Dial, Reach
 from russula.talk import BEGAN
@@ -45,7 +45,7 @@ NAMED = 10
 SALVAGE = 3.0
 """Seconds for the files of workers when a conversation ends badly."""
 CLOSING = 1.0
-"""Seconds for the last words to leave; then connections are cut."""
+"""Seconds for workers to end, and to hang up; then connections are cut, and they end by themselves."""
 
 
 class _Listener:
@@ -129,7 +129,7 @@ class Coordinator(Generic[W]):
                     if goal.busy:
                         await goal.wait()
                     else:
-                        await self._command(tuple(goal.missing))
+                        await self._command(goal)
         except TimeoutError:
             raise DeadlineExceeded(self._explain(state, seconds)) from None
         finally:
@@ -160,8 +160,9 @@ class Coordinator(Generic[W]):
         found = {}
         for name, member in self._members.items():
             for data in member.said.values():
-                if isinstance(data.get(BEGAN), int):
-                    found[name] = self.here(name, data[BEGAN])
+                began = data.get(BEGAN)
+                if type(began) is int and 0 <= began <= MOST:
+                    found[name] = self.here(name, began)
         return found
 
     @property
@@ -221,19 +222,20 @@ class Coordinator(Generic[W]):
             more = f"; and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
             raise DeadlineExceeded(f"after {deadline:g} s: {'; '.join(each)}{more}") from None
 
-    async def _command(self, members: Sequence[Member]) -> None:
-        instants = self._protocol.coordinator.instants
-        leads_to = {
-            one.machine.role.table[one.machine.state][command] for one in members if (command := one.next_command())
-        }
-        if leads_to & instants:
-            await self._measure_all_lately(members)
+    async def _command(self, goal: Goal) -> None:
+        """Give each its command; clocks are measured before where an instant goes with it, and once after that."""
+        members, role = tuple(goal.missing), self._protocol.coordinator
+        states = {member.machine.state for member in members}
+        if {role.table[state][role.commands[state]] for state in states & role.commands.keys()} & role.instants:
+            if not await goal.unless_failed(self._measure_all_lately(members)):
+                return
             unsure = max(one.clock.first.uncertainty_ns for one in members if one.clock) / 1e9
             lead = self._lead + (LEAD_EACH + LEAD_QUESTIONS * self._question_s) * len(members) + 2 * unsure
             self._instant_ns = self._clock() + round(lead * 1e9)
         elif self._instant_ns is not None and not self._measured_after:
             self._measured_after = True
-            await self._measure(members)
+            if not await goal.unless_failed(self._measure(members)):
+                return
         for member in members:
             if (command := member.next_command()) is not None:
                 member.command(command, self._instant_ns)
@@ -291,9 +293,11 @@ class Coordinator(Generic[W]):
         closing = [link for member in self._members.values() for link in member.leave()]
         if closing:
             ends = [asyncio.ensure_future(link.closed()) for link in closing]
-            await asyncio.wait(ends, timeout=CLOSING)
-            for link in closing:
-                link.abort()
+            try:
+                await asyncio.wait(ends, timeout=CLOSING)
+            finally:
+                for link in closing:
+                    link.abort()
             await asyncio.wait(ends)
 
 

@@ -47,7 +47,8 @@ class Credentials:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / _AUTHORITY).write_text(self.authority)
         path = folder / f"{self.name}.pem"
-        path.touch(mode=0o600)
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600, exist_ok=False)
         path.write_text(self.key + self.chain)
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from enum import Enum
 
 from russula.errors import LocalProtocolError
@@ -20,6 +20,7 @@ class Goal:
         self.state = state
         self._woken = asyncio.Event()
         self._error: Callable[[], Exception] | None = None
+        self._doing: asyncio.Task[None] | None = None
         self.missing: dict[Member, None] = {}
         self.busy: set[Member] = set()
         for member in members:
@@ -48,6 +49,8 @@ class Goal:
     def _fail(self, error: Callable[[], Exception]) -> None:
         self._error = self._error or error
         self._woken.set()
+        if self._doing is not None:
+            self._doing.cancel()
 
     def is_reached(self) -> bool:
         """Whether all are, or were, there.
@@ -63,3 +66,16 @@ class Goal:
         if self.busy and self._error is None:
             self._woken.clear()
             await self._woken.wait()
+
+    async def unless_failed(self, what: Coroutine[object, object, None]) -> bool:
+        """Do something; it is left off as soon as a member fails. Whether it was done."""
+        doing = self._doing = asyncio.create_task(what)
+        try:
+            await asyncio.wait([doing])
+        finally:
+            self._doing = None
+            doing.cancel()
+            await asyncio.wait([doing])
+        if not doing.cancelled():
+            doing.result()
+        return self._error is None

@@ -47,7 +47,9 @@ class Link(Buffered):
         self.known = self.over = False
         self._decoder = Decoder()
         self._transport: asyncio.Transport | None = None
+        self._tcp: socket | None = None
         self._chunk = 0
+        self._held = b""
         self._quiet_from: int | None = None
         self._closed: asyncio.Future[None] | None = None
 
@@ -59,7 +61,9 @@ class Link(Buffered):
         self._transport, self.known = transport, True
         transport.set_write_buffer_limits(high=HELD)
         self.writable = True
-        if (sock := self._tcp) is not None:
+        sock = transport.get_extra_info("socket")
+        if sock is not None and silence.is_tcp(sock):
+            self._tcp = sock
             silence.probe(sock)
         self.owner.opened(self)
 
@@ -76,16 +80,16 @@ class Link(Buffered):
             self._end(error)
 
     def eof_received(self) -> None:
-        """The other side will say no more; neither will this one."""
+        """The other side will say no more; neither will this one. Nobody ends in a message by will: it was cut."""
         if not self._decoder.between_messages:
-            self._end(RemoteProtocolError("the stream ended in the middle of a message"))
+            self._end(ConnectionResetError("the stream ended in the middle of a message"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._end(exc)
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
-        self._transport = None
+        self._transport = self._tcp = None
 
     def pause_writing(self) -> None:
         """The transport is full."""
@@ -108,6 +112,10 @@ class Link(Buffered):
         """Say something on this connection alone."""
         self._write(encode(Frame(None, message)))
 
+    def hold(self, message: Message) -> None:
+        """Say something on this connection alone, together with what is flushed next."""
+        self._held = encode(Frame(None, message))
+
     def flush(self, dialogue: Dialogue) -> None:
         """Send what a conversation has to say, as far as there is room.
 
@@ -115,8 +123,8 @@ class Link(Buffered):
         :raises OSError: if a file can't be read.
         """
         while self.writable:
-            batch: list[bytes] = []
-            size = 0
+            batch = [self._held] if self._held else []
+            size, self._held = 0, b""
             while size < HELD and (said := dialogue.next()) is not None:
                 batch.append(said)
                 size += len(said)
@@ -129,6 +137,10 @@ class Link(Buffered):
         if self._transport is not None:
             self.sent += len(data)
             self._transport.write(data)
+
+    def finish(self) -> None:
+        """Say no more, hear no more; the other side ends the connection. The owner isn't told any more."""
+        self.over, self.writable = True, False
 
     def close(self) -> None:
         """End the connection once all is sent; the owner isn't told any more."""
@@ -157,8 +169,8 @@ class Link(Buffered):
 
     def hush(self) -> None:
         """From now on nothing may cross, not even what the kernel sends by itself."""
-        if (sock := self._tcp) is not None:
-            silence.hush(sock)
+        if self._tcp is not None:
+            silence.hush(self._tcp)
         self._quiet_from = self._volume()
 
     def wake(self, *, by_message: bool) -> int:
@@ -168,8 +180,8 @@ class Link(Buffered):
         crossed, self._quiet_from = self.broken_by(), None
         if by_message:
             crossed -= self._chunk if self._transport is None else self._transport.get_extra_info("chunk", self._chunk)
-        if (sock := self._tcp) is not None:
-            silence.probe(sock)
+        if self._tcp is not None:
+            silence.probe(self._tcp)
         return crossed
 
     def broken_by(self) -> int:
@@ -177,14 +189,8 @@ class Link(Buffered):
         return 0 if self._quiet_from is None else self._volume() - self._quiet_from
 
     def _volume(self) -> int:
-        sock = self._tcp
-        kernel = silence.volume(sock) if sock is not None else None
+        kernel = silence.volume(self._tcp) if self._tcp is not None else None
         return self.sent + self.received if kernel is None else kernel
-
-    @property
-    def _tcp(self) -> socket | None:
-        sock = None if self._transport is None else self._transport.get_extra_info("socket")
-        return sock if sock is not None and silence.is_tcp(sock) else None
 
 
 def hello(

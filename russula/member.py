@@ -119,8 +119,7 @@ class Member:
 
     def next_command(self) -> Command | None:
         """The command for which this side waits, if it does."""
-        row = self.machine.role.table.get(self.machine.state, {})
-        return next((trigger for trigger in row if isinstance(trigger, Command)), None)
+        return self.machine.role.commands.get(self.machine.state)
 
     # --- what the coordinator does -------------------------------------------------------------
 
@@ -178,7 +177,7 @@ class Member:
                 continue
 
     def leave(self) -> list[Link]:
-        """End the conversation, wherever it is; the connections that are still to close."""
+        """End the conversation, wherever it is; the connections that its worker will end when it has ended too."""
         self._left = True
         if self._resuming is not None:
             self._resuming.cancel()
@@ -191,7 +190,7 @@ class Member:
         self._wake()
         self._flush()
         link.send(Bye())
-        link.close()
+        link.finish()
         return [link]
 
     # --- what the link says ----------------------------------------------------------------------
@@ -200,9 +199,12 @@ class Member:
         """Say hello; on the first connection, what there is to say goes with it."""
         terms = self.terms
         mine = {"attempt": self._reach.tries, "heard": self._dialogue.heard, "lease_ms": round(terms.lease * 1000)}
-        link.send(hello(terms.protocol, terms.run, self.name, self.conversation, **mine))
+        first = hello(terms.protocol, terms.run, self.name, self.conversation, **mine)
         if self._reach.tries == 1:
+            link.hold(first)
             link.flush(self._dialogue)
+        else:
+            link.send(first)
 
     def ready(self, link: Link) -> None:
         """There is room to write."""
@@ -216,24 +218,28 @@ class Member:
             self._refused(link, message.reason)
         elif link is not self._link:
             self._welcome(link, frame)
-        elif isinstance(message, Pong):
-            if message.id == self._pings and self._pong is not None and not self._pong.done():
-                self._pong.set_result(Sample(self._ping_ns, message.at_ns, self.terms.clock()))
         else:
-            self._dialogue.take(frame.seq)
-            self._take(link, frame)
+            self._reach.pause = 0.0
+            if isinstance(message, Pong):
+                self._answered(message)
+            else:
+                self._dialogue.take(frame.seq)
+                self._take(link, frame)
+
+    def _answered(self, pong: Pong) -> None:
+        if pong.id == self._pings and self._pong is not None and not self._pong.done():
+            self._pong.set_result(Sample(self._ping_ns, pong.at_ns, self.terms.clock()))
 
     def ended(self, link: Link, error: Exception | None) -> None:
         """The connection is gone: another takes its place, unless all was said, or the worker broke a rule."""
         if link is not self._link:
             self._reach.met(error)
             return
-        self._drop(link)
         if isinstance(error, ProtocolError):
-            link.send(Bye())
-            link.close()
-            self._lose(str(error))
-        elif not self._left and self.error is None and not (self.machine.ended and self.machine.peer_ended):
+            self._give_up(link, str(error))
+            return
+        self._drop(link)
+        if not self._left and self.error is None and not (self.machine.ended and self.machine.peer_ended):
             self._note("lost", str(error or "the worker ended the connection"))
             self._resuming = asyncio.create_task(self._resume(), name=f"resuming {self.name}")
 
@@ -243,6 +249,13 @@ class Member:
         if self._pong is not None and not self._pong.done():
             self._pong.set_exception(ConnectionResetError("lost"))
         self.terms.changed(self)
+
+    def _give_up(self, link: Link, why: str) -> None:
+        """There is no going on with this worker."""
+        self._drop(link)
+        link.send(Bye())
+        link.close()
+        self._lose(why)
 
     def _refused(self, link: Link, reason: str) -> None:
         if link is self._link:
@@ -296,7 +309,7 @@ class Member:
                 self.machine.fail()
                 self._note("failed", f"{reason}: {detail}")
             case File() | Chunk() as piece:
-                self._receiver.take(piece)
+                self._store(link, piece)
                 return
             case Fetched(count):
                 if count != self._receiver.count:
@@ -308,6 +321,12 @@ class Member:
                 raise RemoteProtocolError(f"{type(frame.message).__name__} isn't for a coordinator")
         self.terms.changed(self)
 
+    def _store(self, link: Link, piece: File | Chunk) -> None:
+        try:
+            self._receiver.take(piece)
+        except OSError as error:
+            self._give_up(link, f"its files can't be stored: {error}")
+
     def _entered(self, link: Link, said: Entered) -> None:
         state = self._states.get(said.state)
         if state is None:
@@ -316,7 +335,11 @@ class Member:
         self.said[state], self.since_ns = said.data, self.terms.clock()
         entered = self.machine.heard(state)
         self._note("entered")
-        self._announce(entered)
+        try:
+            self._announce(entered)
+        except Exception as error:  # noqa: BLE001  whatever the target's own functions do wrong, nobody else hears of it
+            self._give_up(link, f"there is no order for it: {type(error).__name__}: {error}")
+            return
         if state in self.machine.peer_role.silent:
             link.hush()
 
@@ -347,10 +370,18 @@ class Member:
         try:
             link.flush(self._dialogue)
         except (OSError, RussulaError) as error:
-            self._drop(link)
-            link.close()
-            self._lose(f"a file can't be sent: {error}")
+            self._give_up(link, f"a file can't be sent: {error}")
 
     def _note(self, event: str, detail: str = "") -> None:
         terms, level = self.terms, logging.INFO if event == "entered" else logging.WARNING
-        note(COORDINATOR, level, event, terms.run, self.name, at_ns=terms.clock(), state=self.state.name, detail=detail)
+        if COORDINATOR.isEnabledFor(level):
+            note(
+                COORDINATOR,
+                level,
+                event,
+                terms.run,
+                self.name,
+                at_ns=terms.clock(),
+                state=self.state.name,
+                detail=detail,
+            )

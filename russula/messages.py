@@ -11,6 +11,9 @@ from russula.errors import RemoteProtocolError
 VERSION = 2
 """Of the wire; both sides say theirs in their first message, and end the conversation if they differ."""
 
+MOST = (1 << 64) - 1
+"""The largest number that a field may have."""
+
 JSON: TypeAlias = Any
 
 
@@ -164,6 +167,6 @@ def from_json(value: JSON) -> Frame:
         )
     for name, form in wanted.items():
         one: JSON = value[name]
-        if type(one) is not form or (isinstance(one, int) and one < 0):
+        if type(one) is not form or (isinstance(one, int) and not 0 <= one <= MOST):
             raise RemoteProtocolError(f"{_WORDS[kind]}: {name} has a wrong type or value")
     return Frame(value.pop("seq", None), kind(**value))

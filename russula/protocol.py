@@ -9,6 +9,15 @@ from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
 
 
+class State(Enum):
+    """What a role's states may derive from, instead of ``Enum``: each member is its own and no other, and hashed so.
+
+    ``Enum`` hashes a member's name, in Python; tables are looked up a dozen times for each message.
+    """
+
+    __hash__ = object.__hash__
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """The other side entered this state."""
@@ -58,6 +67,11 @@ class Role(Generic[S]):
     def awaits(self) -> frozenset[Enum]:
         """States of the other side for which some row here waits."""
         return frozenset(one.state for row in self.table.values() for one in row if isinstance(one, Peer))
+
+    @cached_property
+    def commands(self) -> Mapping[S, Command]:
+        """The command for which each state waits, where it does."""
+        return {state: one for state, row in self.table.items() for one in row if isinstance(one, Command)}
 
     @property
     def initial(self) -> S:

@@ -38,11 +38,15 @@ class Refusal(RussulaError):
 
 
 class Reach:
-    """Tries to connect one worker. ``tries``: how many there were; ``last``: what the last one met."""
+    """Tries to connect one worker. ``tries``: how many there were; ``last``: what the last one met.
+
+    ``pause``: seconds before the next, longer each time; 0 once a connection was good for something.
+    """
 
     def __init__(self, address: str, securing: Securing | None, dial: Dial, slots: asyncio.Semaphore) -> None:
         self._address, self._securing, self._dial, self._slots = address, securing, dial, slots
         self.tries = 0
+        self.pause = 0.0
         self.last = ""
         self.greeted: asyncio.Future[None] | None = None
 
@@ -54,8 +58,10 @@ class Reach:
         :raises OSError: if there is no use in trying again.
         :raises Refusal: if the worker won't have this conversation.
         """
-        pause = PAUSE
         while True:
+            if self.pause:
+                await asyncio.sleep(self.pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
+            self.pause = min(max(PAUSE, 2 * self.pause), PAUSE_MOST)
             try:
                 await self._try(link())
             except OSError as error:
@@ -64,8 +70,6 @@ class Reach:
                     raise
             else:
                 return
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
-            pause = min(2 * pause, PAUSE_MOST)
 
     async def _try(self, link: Link) -> None:
         async with self._slots:
@@ -78,7 +82,12 @@ class Reach:
                     wire = await self._dial(self._address, link, self._securing)
                     await greeted
             except BaseException as error:
-                if isinstance(error, TimeoutError) and greeted.done() and greeted.exception() is None:
+                if (
+                    isinstance(error, TimeoutError)
+                    and not greeted.cancelled()
+                    and greeted.done()
+                    and not greeted.exception()
+                ):
                     return  # the worker's hello and the limit came in one turn of a loop that was held up
                 link.abort()
                 if isinstance(wire, asyncio.WriteTransport):

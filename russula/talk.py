@@ -30,6 +30,10 @@ LEASE_MOST = 3600.0
 """Seconds: the longest lease that a coordinator may ask for."""
 TAIL = 1 << 16
 """Characters of a failure's sentence, and of its driver's last words: the last ones are sent."""
+UNREAD = 64
+"""Answers that may wait to be read beyond what a connection holds."""
+CLOSING = 10.0
+"""Seconds for a conversation's last words to leave; then its connection is cut."""
 EARLY = 64
 """Messages that may come before a conversation's service is ready."""
 
@@ -114,9 +118,11 @@ class Talk:
         self._early: list[Frame] = []
         self._acting: set[asyncio.Task[None]] = set()
         self._link: Link | None = None
+        self._farewell: Link | None = None
         self._lease_s = 0.0
         self._lease: asyncio.TimerHandle | None = None
         self._flushing = False
+        self._unread = 0
 
     # --- its life ------------------------------------------------------------------------------
 
@@ -134,6 +140,8 @@ class Talk:
             if self._receiver is not None:
                 self._receiver.close()
             self._talk.remove()
+            if self._farewell is not None:
+                self._close(self._farewell)
 
     async def _serve(self) -> None:
         async with self._service(self._talk) as actions:
@@ -160,9 +168,14 @@ class Talk:
             self._flush()
         link, self._link = self._link, None
         if link is not None:
-            link.close()
+            self._close(link)
         self._over.set()
         self._gone.set()
+
+    def _close(self, link: Link) -> None:
+        """End a connection once all is sent, but not later than it takes."""
+        link.close()
+        self._loop.call_later(CLOSING, link.abort)
 
     # --- its connections -----------------------------------------------------------------------
 
@@ -184,8 +197,8 @@ class Talk:
         self._lease_s = min(said.lease_ms / 1000, LEASE_MOST)
         link.owner = self
         mine = {"attempt": said.attempt, "heard": self._dialogue.heard, "lease_ms": round(self._lease_s * 1000)}
-        link.send(hello(self.protocol, self.run, self.worker, said.conversation, **mine))
-        self._flush()
+        link.hold(hello(self.protocol, self.run, self.worker, said.conversation, **mine))
+        self._flush_soon()
 
     def opened(self, link: Link) -> None:
         """Not told: this link was open before."""
@@ -232,9 +245,11 @@ class Talk:
         except (OSError, LocalProtocolError) as error:
             link.send(Refused(f"a file can't be sent: {error}"))
             self._fail(ActionFailed("storage", str(error)))
-            link, self._link = self._link, None
+            self._link = None
+            self._close(link)
             self._leave()
-        if silent and link is not None and not link.quiet:
+            return
+        if silent and not link.quiet:
             link.hush()
 
     # --- what is heard -------------------------------------------------------------------------
@@ -246,9 +261,9 @@ class Talk:
         """
         match frame.message:
             case Ping(number):
-                link.send(Pong(number, self._place.clock()))
+                self._answer(link, number)
             case Bye():
-                self._leave()
+                self._bid_farewell(link)
             case Hello() | Refused() | Pong():
                 raise RemoteProtocolError(f"{type(frame.message).__name__} isn't for a worker here")
             case _ if self._actions is None:
@@ -257,6 +272,19 @@ class Talk:
                     raise RemoteProtocolError("it speaks before it was heard")
             case _:
                 self._hear(frame)
+
+    def _bid_farewell(self, link: Link) -> None:
+        """The coordinator is gone, or waits to see its connection end when all has ended here."""
+        link.finish()
+        self._link, self._farewell = None, link
+        self._over.set()
+        self._gone.set()
+
+    def _answer(self, link: Link, number: int) -> None:
+        self._unread = 0 if link.writable else self._unread + 1
+        if self._unread > UNREAD:
+            raise RemoteProtocolError("it asks, and doesn't read the answers")
+        link.send(Pong(number, self._place.clock()))
 
     def _hear(self, frame: Frame) -> None:
         self._dialogue.take(frame.seq)

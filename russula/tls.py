@@ -148,8 +148,8 @@ class Tls(asyncio.Transport, Buffered):
             self._fail(error)
         else:
             self._agreed = True
-            self._flush()
             self._inner.connection_made(self)
+            self._flush()  # if it didn't say anything that took the end of the handshake along
 
     def _check_pin(self, tls: ssl.SSLObject) -> None:
         if self._pin and hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest() != self._pin:

@@ -6,6 +6,7 @@ Connections are asyncio's own transports, told to asyncio's own protocols: no ta
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -70,7 +71,8 @@ def listen(address: str, accept: Accept, securing: Securing | None = None) -> Ab
 
     Over a unix socket, this user's; over TCP, those of this run. Whoever accepted them ends them.
 
-    :raises AddressError: if it makes no sense, is TCP without credentials, or others may enter the socket's folder.
+    :raises AddressError: if it makes no sense, is TCP without credentials, others may enter the socket's folder, or
+        somebody listens there.
     :raises OSError: if the kernel refuses it.
     """
     where = parse(address)
@@ -112,15 +114,23 @@ async def _listen_unix(path: Path, accept: Accept) -> AsyncIterator[str]:
         yield f"unix:{path}"
     finally:
         server.close()
-        _free(path)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240  it takes no time
 
 
 def _free(path: Path) -> None:
-    """Remove a socket of ours, in a folder that nobody else may enter."""
+    """Remove what a worker that is gone left behind, in a folder that nobody else may enter."""
     mode = stat.S_IMODE(path.parent.stat().st_mode)
     if mode & 0o077:
         raise AddressError(f"{path.parent} has mode {mode:o}: a control socket's folder must have 700")
-    path.unlink(missing_ok=True)
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise AddressError(f"{path} is no socket: it isn't replaced by one")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(0)
+        if sock.connect_ex(str(path)) != errno.ECONNREFUSED:
+            raise AddressError(f"somebody listens at {path}")
+    path.unlink()
 
 
 @asynccontextmanager

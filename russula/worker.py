@@ -91,14 +91,12 @@ class Reception:
         if talk is None:
             if said.heard:
                 raise RemoteProtocolError("its conversation is over here: the lease ran out, or the worker began anew")
-            talk = Talk(said, protocol, service, self._place)
-        talk.adopt(link, said)
-        self._strangers.pop(link)[1].cancel()
-        if said.conversation not in self._talks:
-            self._talks[said.conversation] = talk
+            talk = self._talks[said.conversation] = Talk(said, protocol, service, self._place)
             task = asyncio.create_task(self._live(said.conversation, talk), name=f"{said.run} {said.worker}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        talk.adopt(link, said)  # what a new one says at once goes with its hello
+        self._strangers.pop(link)[1].cancel()
 
     async def _live(self, conversation: str, talk: Talk) -> None:
         try:

@@ -17,6 +17,7 @@ ON_HOSTS = (
     "pytest_netbench.worker",
     "pytest_netbench.hosts.holder",
     "pytest_netbench.drivers.builtin.__main__",
+    "pytest_netbench.drivers.adapter.__main__",
     "pytest_netbench.drivers.launcher",
     "russula.worker",
 )
@@ -56,8 +57,8 @@ def _imports(tree: ast.AST, *, lazily: bool) -> Iterator[str]:
 TREES = {_name(path): ast.parse(path.read_text()) for path in SOURCES}
 
 
-def _reached(start: str) -> set[str]:
-    """Every module of ours that loading one brings in, the packages above it included."""
+def _reached(start: str, *, lazily: bool = False) -> set[str]:
+    """Every module of ours that loading one brings in, the packages above it included; ``lazily``, also later."""
     reached: set[str] = set()
     todo = [start]
     while todo:
@@ -66,7 +67,7 @@ def _reached(start: str) -> set[str]:
             continue
         reached.add(name)
         todo += ["pytest_netbench" if name.startswith("pytest_netbench.") else "russula"]
-        todo += _imports(TREES[name], lazily=False)
+        todo += _imports(TREES[name], lazily=lazily)
     return reached
 
 
@@ -139,3 +140,45 @@ def test_nothing_is_evaluated_unpickled_or_given_to_a_shell(path: Path) -> None:
             assert not any(
                 keyword.arg == "shell" and ast.unparse(keyword.value) != "False" for keyword in node.keywords
             )
+
+
+BEGINS_CODE = re.compile(
+    r"(importlib\.)?import_module|__import__|compile|runpy\..*|subprocess\..*|pickle\..*|marshal\..*|shelve\..*|ctypes\.CDLL"
+    r"|(asyncio|loop)\.create_subprocess_.*|(loop\.)?subprocess_(exec|shell)|os\.(exec|spawn|posix_spawn|fork|popen|system).*"
+)
+"""Calls by which a text could become a module, or a program."""
+MAY_BEGIN_CODE = {
+    ("russula", "import_module"): "the home of a public name, from a table beside it",
+    ("pytest_netbench", "import_module"): "the home of a public name, from a table beside it",
+    (
+        "pytest_netbench.hosts.holder",
+        "import_module",
+    ): "its worker, which its command line names: it listens to nobody yet",
+    ("pytest_netbench.hosts.holder", "os.fork"): "a copy of itself is a worker",
+    ("pytest_netbench.hosts.holder", "ctypes.CDLL"): "the C library",
+    ("pytest_netbench.hosts.namespace", "subprocess.run"): "a command without a variable in it",
+    ("pytest_netbench.drivers.process", "subprocess.Popen"): "a driver of the table that the worker got at its start",
+    ("pytest_netbench.drivers.builtin.pool", "os.fork"): "a copy of a driver is another process of it",
+    ("pytest_netbench.drivers.version", "subprocess.run"): "a driver of that table, asked for its version",
+    ("pytest_netbench.drivers.process", "ctypes.CDLL"): "the C library",
+    ("pytest_netbench.drivers.launcher", "os.execv"): "the same driver, at the instant",
+    ("pytest_netbench.telemetry.host", "ctypes.CDLL"): "the C library",
+}
+"""Where on a host that is right, and why: nothing of it comes from a coordinator."""
+
+
+def test_on_a_host_only_named_places_import_or_start_what_a_variable_names() -> None:
+    """Everything that a worker may ever load, looked through; each exception has its reason, none is out of date."""
+    loaded = set().union(*(_reached(entry, lazily=True) for entry in ON_HOSTS))
+    found = {
+        (name, ast.unparse(node.func))
+        for name in loaded
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Call) and BEGINS_CODE.fullmatch(ast.unparse(node.func))
+    }
+    assert found == set(MAY_BEGIN_CODE)
+
+
+def test_what_receives_begins_no_code_at_all() -> None:
+    """Beyond the table of its public names, nothing of russula's worker imports or starts anything."""
+    assert {name for name, _ in MAY_BEGIN_CODE if name.split(".")[0] == "russula"} == {"russula"}

@@ -96,6 +96,9 @@ async def test_a_client_that_fails_is_told_with_its_last_words(address: str, sce
     ("job", "reason", "detail"),
     [
         ({"driver": "nine"}, "order", "unknown driver 'nine': did you mean 'mine'?"),
+        ({"driver": "/bin/sh"}, "order", "unknown driver '/bin/sh'"),
+        ({"driver": "../driver.py"}, "order", "unknown driver '../driver.py'"),
+        ({"driver": "mine; true"}, "order", "unknown driver 'mine; true'"),
         ({"driver": "mine", "options": {"x": 1}}, "order", "driver mine has no option 'x': known: none"),
     ],
 )

@@ -25,6 +25,8 @@ SCENARIOS = [
     request_response(response=1_000_000, connections=3),
     download(5_000_000),
     upload(5_000_000),
+    ping(time=0.1, size=[1000], streams=3),
+    request_response(response=300_000, count=3, parallel=True),
 ]
 
 
@@ -67,10 +69,16 @@ async def test_options_reach_it(tmp_path: Path) -> None:
     assert reasons(scenario, await play(scenario, tmp_path, options=options)) == ()
 
 
+async def test_several_processes_serve(tmp_path: Path) -> None:
+    """A worker waits until one of them listens, ends all, and gets one report."""
+    scenario = connect(connections=20)
+    assert reasons(scenario, await play(scenario, tmp_path, options={"processes": 2})) == ()
+
+
 async def test_what_it_cannot_carry_is_unsupported(tmp_path: Path) -> None:
     """Status 127, and its own words why."""
     with pytest.raises(WorkerFailed, match="can't do this scenario") as caught:
-        await play(ping(time=0.1, streams=2), tmp_path)
+        await play(ping(time=0.1, streams=2), tmp_path, multiplex=False)
     assert caught.value.reason == "unsupported"
 
 

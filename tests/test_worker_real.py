@@ -85,6 +85,6 @@ async def test_several_streams_are_multiplexed(driver: Driver, tmp_path: Path) -
 
 async def test_options_reach_a_real_driver(driver: Driver, tmp_path: Path) -> None:
     """As flags that it knows: with an unknown one it would not start."""
-    values = {"boolean": False, "integer": 9000, "text": ""}
+    values = {"boolean": False, "integer": 9000, "text": "netbench"}
     options = {name: values[spec.kind.value] for name, spec in driver.options.items()}
     assert await reasons(driver, SCENARIOS["connect"], tmp_path, options=options) == ()

@@ -50,7 +50,8 @@ def coordinated(
     protocol: Protocol, at: list[str], folder: str, mine: Credentials | None, *, run: str = "at once"
 ) -> Any:
     """A coordinator of the workers at these addresses; ``run`` tells them how to play."""
-    targets = [Target(f"w{n}", one, Path(folder) / "out", certificate=LEAF) for n, one in enumerate(at)]
+    results = Path(folder) / "out"
+    targets = [Target(f"w{n}", one, results, certificate=LEAF) for n, one in enumerate(at)]
     return Coordinator.connect(protocol, targets, run=run, deadline=DEADLINE, credentials=mine, patience=DEADLINE)
 
 

@@ -38,7 +38,6 @@ _FLAGS = (
     "CC",
     "CXX",
     "GOFLAGS",
-    "MAKEFLAGS",
     "RUSTUP_TOOLCHAIN",
 )
 _FAMILIES = ("CARGO_", "CGO_", "CMAKE_")

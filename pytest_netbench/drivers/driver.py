@@ -98,7 +98,8 @@ class OptionSpec:
 
     ``on``: arguments for a value that is set, with ``{value}`` in it; for booleans those for true. ``off``: those for
     false. A row with ``configures`` ignores both: its options travel in the scenario's own ``configuration`` map.
-    ``choices``: the values that a text may have, any if empty. ``least``: of an integer.
+    ``choices``: the values that a text may have, any if empty. ``least``: of an integer. ``role``: the only side that
+    has it.
     """
 
     kind: OptionKind
@@ -107,6 +108,7 @@ class OptionSpec:
     off: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     least: int = 0
+    role: Role | None = None
 
     def problem(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
@@ -155,13 +157,15 @@ class Driver:
     driver. ``paths``: folders that are looked into before PATH and ``~/.cargo/bin``. ``secure``: it needs certificates.
     ``family``: the name under which the analysis of a scenario lists this driver's faults. ``features``: what it can do
     of what a scenario may need (``Feature``'s names in lower case), None if it doesn't say and exits with 127 itself.
-    ``multiplexes``: it carries several streams over one connection only when told to (``MULTIPLEX``).
+    ``multiplexes``: it carries several streams over one connection only when told to (``MULTIPLEX``);
+    ``multiplex_env``: more environment then.
     ``dumps_stacks``: SIGUSR1 makes it write where it stands to standard error. ``library``: the library inside whose
     version is shown. ``tells_version``: the command whose first line is shown instead. ``timeout_s``: its own limit to
     a round. ``foreign``: the lines of a program that knows no scenarios (levels other than netbench). ``port``: where
     it always listens, 0 for any. ``build``: the shell command that makes it out of a repository, for ``$OUT`` in its
     commands; ``toolchain``: commands whose output says with what; ``out``: what stands in the place of ``$OUT``.
-    ``cpu``: how CPU time is had where the driver tells that of its whole process only.
+    ``cpu``: how CPU time is had where the driver tells that of its whole process only. ``meets``: options that it
+    takes by itself where the other side is of that family.
     """
 
     name: str
@@ -179,6 +183,7 @@ class Driver:
     family: str = ""
     features: frozenset[str] | None = None
     multiplexes: bool = False
+    multiplex_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     dumps_stacks: bool = False
     library: str = ""
     timeout_s: float | None = None
@@ -189,6 +194,7 @@ class Driver:
     toolchain: tuple[str, ...] = ()
     out: str = ""
     cpu: CpuBy = CpuBy.PROCESS
+    meets: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def can_be_armed(self) -> bool:
@@ -204,12 +210,14 @@ class Driver:
         return unsupported(self, analysis, role)
 
     def check(self, analysis: Analysis, role: Role, options: Mapping[str, object]) -> None:
-        """Whether it can do this scenario on that side with these options.
+        """Whether it can do this scenario on that side with these options, of both sides.
 
         :raises Unsupported: if it can't; says why.
-        :raises UsageError: if an option isn't one of its own, or has a wrong value.
+        :raises UsageError: if an option isn't anybody's, or has a wrong value.
         """
-        checked = self.check_options(options)
+        from pytest_netbench.drivers.choice import of_side
+
+        checked = self.check_options(of_side(options, self, role))
         reason = self.unsupported(analysis, role)
         if reason is None and checked.get("multiplex") is False and analysis.streams_per_connection > 1:
             reason = f"{analysis.streams_per_connection} streams a connection need multiplexing, which is switched off"
@@ -217,14 +225,17 @@ class Driver:
             raise Unsupported(f"driver {self.name} as {role.value}: {reason}")
 
     def check_options(self, options: Mapping[str, object]) -> dict[str, OptionValue]:
-        """The options, known to be of the right types.
+        """The options of its side, known to be of the right types.
 
         :raises UsageError: names the option and the nearest known one, or what was expected.
+        :raises Unsupported: for an option that only other drivers have.
         """
+        from pytest_netbench.drivers.choice import refuse
+
         checked: dict[str, OptionValue] = {}
         for name, value in options.items():
             if name not in self.options:
-                raise UsageError(f"driver {self.name} has no option {name!r}: {nearest(name, self.options)}")
+                refuse(self, name)
             if (problem := self.options[name].problem(value)) is not None:
                 raise UsageError(f"driver {self.name}, option {name!r}: {problem}")
             assert isinstance(value, (bool, int, str))
@@ -310,6 +321,7 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "family": driver.family,
         "features": None if driver.features is None else sorted(driver.features),
         "multiplexes": driver.multiplexes,
+        "multiplex_env": dict(driver.multiplex_env),
         "dumps_stacks": driver.dumps_stacks,
         "library": driver.library,
         "timeout_s": driver.timeout_s,
@@ -320,6 +332,7 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "toolchain": list(driver.toolchain),
         "out": driver.out,
         "cpu": driver.cpu.value,
+        "meets": {name: dict(options) for name, options in driver.meets.items()},
     }
 
 
@@ -331,6 +344,7 @@ def _spec_to_json(spec: OptionSpec) -> dict[str, Any]:
         "off": list(spec.off),
         "choices": list(spec.choices),
         "least": spec.least,
+        "role": None if spec.role is None else spec.role.value,
     }
 
 
@@ -355,6 +369,7 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         family=row["family"],
         features=None if row["features"] is None else frozenset(row["features"]),
         multiplexes=row["multiplexes"],
+        multiplex_env=dict(row["multiplex_env"]),
         dumps_stacks=row["dumps_stacks"],
         library=row["library"],
         timeout_s=row["timeout_s"],
@@ -365,6 +380,7 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         toolchain=tuple(row["toolchain"]),
         out=row["out"],
         cpu=CpuBy(row["cpu"]),
+        meets={name: dict(options) for name, options in row["meets"].items()},
     )
 
 
@@ -376,4 +392,5 @@ def _spec_from_json(spec: Mapping[str, Any]) -> OptionSpec:
         off=tuple(spec["off"]),
         choices=tuple(spec["choices"]),
         least=spec["least"],
+        role=None if spec["role"] is None else Role(spec["role"]),
     )

@@ -66,8 +66,10 @@ def invocation(
     else:
         env |= {"CLIENT_ID": str(job.index), "LOCAL_IP": job.bind}
         env |= {f"SERVER_{index}": peer for index, peer in enumerate(job.peers)}
+    if multiplex or driver.multiplexes:
+        env["MULTIPLEX"] = str(multiplex).lower()
     if multiplex:
-        env["MULTIPLEX"] = "true"
+        env |= driver.multiplex_env
     if driver.foreign is None:
         env |= {name: fill(text, values) for name, text in command.env.items()}
     added = [one for name, value in options.items() for one in driver.options[name].arguments(value)]

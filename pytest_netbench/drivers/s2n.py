@@ -29,7 +29,7 @@ VERSION = "0.1.0"
 _COMMON: dict[str, OptionSpec] = {
     "multithreaded": OptionSpec(
         OptionKind.BOOLEAN,
-        "run on one thread a core (false: on one)",
+        "run on one thread a core (false: on one; default: on one, unless streams go in frames)",
         on=("--multithreaded=true",),
         off=("--multithreaded=false",),
     ),
@@ -55,8 +55,17 @@ _QUIC: dict[str, OptionSpec] = {
     "quic.max_mtu": OptionSpec(
         OptionKind.INTEGER, "bytes of the largest packet", on=("--max-mtu", "{value}"), least=1228
     ),
+    "quic.alpn": OptionSpec(
+        OptionKind.TEXT,
+        "the application protocol that both ends must agree on (default: netbench)",
+        on=("--application-protocols", "{value}"),
+    ),
     "quic.gso": OptionSpec(OptionKind.BOOLEAN, "hand several packets to the kernel at once", off=("--disable-gso",)),
 }
+
+
+_MULTIPLEXED: Mapping[str, str] = MappingProxyType({"MULTITHREADED": "true"})
+"""With one thread it spins for ever as soon as a socket takes no more, which small packets make certain."""
 
 
 class _Real(NamedTuple):
@@ -100,6 +109,7 @@ def _row(name: str, real: _Real) -> Driver:
         secure=real.secure,
         family=name,
         multiplexes=real.transport is Transport.TCP,
+        multiplex_env=_MULTIPLEXED if real.transport is Transport.TCP else {},
         library=real.library,
     )
 

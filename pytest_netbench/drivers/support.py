@@ -44,4 +44,6 @@ def _foreign(foreign: Foreign, level: Level, plain: Shape | str, role: Role) -> 
         return f"its `{plain.kind.value}` has no {{streams}}, the scenario has {plain.streams} a connection"
     if "seconds" in wanted and plain.seconds is None:
         return f"its `{plain.kind.value}` wants {{seconds}}, the scenario says how much, not how long"
+    if role is Role.CLIENT and plain.seconds is not None and "seconds" not in wanted:
+        return f"its `{plain.kind.value}` has no {{seconds}}, the scenario says how long, not how much"
     return None

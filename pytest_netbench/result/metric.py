@@ -62,6 +62,11 @@ class Metric:
         return self.summary.better
 
     @property
+    def whole_process(self) -> bool:
+        """Whether it covers the drivers' whole run, their start included: then no limit holds on it."""
+        return any(self.name in one.whole_process for one in self.rounds)
+
+    @property
     def by_round(self) -> tuple[float, ...]:
         """Its value in each valid round."""
         return tuple(one.metrics[self.name] for one in self.rounds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pytest_netbench.errors import Unsupported
 from pytest_netbench.scenario.model import (
@@ -18,6 +18,7 @@ from pytest_netbench.scenario.model import (
     Connect,
     Connection,
     ConnectionOp,
+    Count,
     OpenBidirectionalStream,
     Profile,
     Receive,
@@ -26,8 +27,11 @@ from pytest_netbench.scenario.model import (
     Scope,
     Send,
     SendFinish,
+    Time,
     Trace,
 )
+
+T = TypeVar("T")
 
 _SMALL = 10
 """The other direction of a download or an upload carries at most one part in so many."""
@@ -92,10 +96,13 @@ def shape(scenario: Scenario) -> Shape:
     ((exchange, streams),) = exchanges
     (connections,) = counts
     kind, size = _kind(exchange)
+    connections *= first.times
     parallel = first.parallel or connections == 1
-    if not parallel and kind is not Kind.CONNECT:
+    if kind is not Kind.CONNECT and (not parallel or first.seconds is not None):
         raise Unsupported(f"its {connections} connections come one after another, those of a {kind.value} all at once")
-    return Shape(kind, size, streams, connections, parallel, len(scenario.servers), len(scenario.clients))
+    return Shape(
+        kind, size, streams, connections, parallel, len(scenario.servers), len(scenario.clients), first.seconds
+    )
 
 
 def _kind(exchange: _Exchange) -> tuple[Kind, int]:
@@ -110,24 +117,64 @@ def _kind(exchange: _Exchange) -> tuple[Kind, int]:
 
 
 class _Dials(NamedTuple):
-    """Whom a client dials, and whether all at once."""
+    """Whom a client dials, and whether all at once; again and again so many times, or for so many seconds."""
 
     servers: tuple[int, ...]
     parallel: bool
+    times: int = 1
+    seconds: float | None = None
 
 
 def _dials(client: Client) -> _Dials:
     if len(client.scenario) == 1 and isinstance(client.scenario[0], ClientScope):
         threads = client.scenario[0].threads
-        if all(len(thread) == 1 for thread in threads):
-            return _Dials(tuple(_connect(thread[0]).server_id for thread in threads), parallel=True)
-        raise Unsupported("it dials one after another within a scope, a plain transfer all at once or in one row")
+        if any(len(thread) != 1 for thread in threads):
+            raise Unsupported("it dials one after another within a scope, a plain transfer all at once or in one row")
+        ends = [_repeated(thread[0]) for thread in threads]
+        if len({(one.times, one.seconds) for one in ends}) > 1 or any(one.times > 1 for one in ends):
+            raise Unsupported("it dials one after another within a scope, a plain transfer all at once or in one row")
+        return _Dials(sum((one.servers for one in ends), ()), parallel=True, seconds=ends[0].seconds)
+    if len(client.scenario) == 1:
+        return _repeated(client.scenario[0])
     return _Dials(tuple(_connect(one).server_id for one in client.scenario), parallel=False)
+
+
+def _repeated(one: ClientOp) -> _Dials:
+    """One dial, or a loop of one."""
+    value, inside = _loop(one)
+    if value is None:
+        return _Dials((_connect(one).server_id,), parallel=False)
+    if len(inside) != 1:
+        raise Unsupported("a plain transfer has one dial in a loop")
+    servers = (_connect(inside[0]).server_id,)
+    if isinstance(value, Time):
+        return _Dials(servers, parallel=True, seconds=value.amount_ms / 1000)
+    return _Dials(servers, parallel=False, times=value.amount)
+
+
+def _loop(one: ClientOp) -> tuple[Count | Time | None, tuple[ClientOp, ...]]:
+    """How often or how long a loop of dials goes on, and what is in it; None for what is no loop.
+
+    Told by what it has: netbench's own language has no such operation, extensions of it may.
+    """
+    value, inside = getattr(one, "value", None), getattr(one, "operations", ())
+    return (value, inside) if isinstance(value, Count | Time) else (None, ())
+
+
+_MORE = ("resume", "early_data", "fresh")
+"""Fields of extensions that no plain transfer has."""
 
 
 def _connect(one: ClientOp) -> Connect:
     if not isinstance(one, Connect) or one.router_id is not None:
         raise Unsupported(f"a plain transfer has no {_word(one)} of clients")
+    return _bare(one)
+
+
+def _bare(one: T) -> T:
+    for name in _MORE:
+        if getattr(one, name, False):
+            raise Unsupported(f"a plain transfer has no `{name}`")
     return one
 
 
@@ -144,6 +191,8 @@ def _all_connects(operations: tuple[ClientOp, ...]) -> Iterator[Connect]:
         if isinstance(one, ClientScope):
             for thread in one.threads:
                 yield from _all_connects(thread)
+        elif (found := _loop(one))[0] is not None:
+            yield from _all_connects(found[1])
         else:
             yield _connect(one)
 
@@ -177,7 +226,7 @@ def _flat(operations: tuple[ConnectionOp, ...]) -> Iterator[ConnectionOp]:
         if isinstance(one, Profile):
             yield from _flat(one.operations)
         elif isinstance(one, _PLAIN):
-            yield one
+            yield _bare(one)
         else:
             raise Unsupported(f"a plain transfer has no `{_word(one)}`")
 

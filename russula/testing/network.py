@@ -44,7 +44,7 @@ class MemoryTransport(asyncio.Transport):
         self._high = 1 << 16
         self._waiting = 0
         self._arrives = 0.0
-        self._paused = self._closing = self._gone = self._cut = False
+        self._paused = self._silent = self._closing = self._gone = self._cut = False
         self._held: list[bytes] | None = None
         self._line: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         self.first_words = b""
@@ -65,7 +65,7 @@ class MemoryTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Give bytes away; they arrive in order."""
-        if self._closing:
+        if self._closing or self._silent:
             return
         self.first_words = self.first_words or bytes(data)
         view = memoryview(data)
@@ -120,8 +120,24 @@ class MemoryTransport(asyncio.Transport):
         peer = self.peer
         self.end(None)
         if peer is not None and not peer._gone and not self._cut:  # noqa: SLF001
-            peer._protocol.eof_received()  # noqa: SLF001
+            if not self._silent:
+                peer._protocol.eof_received()  # noqa: SLF001
             peer.end(None)
+
+    def can_write_eof(self) -> bool:
+        """As of a socket."""
+        return True
+
+    def write_eof(self) -> None:
+        """Say no more, and go on reading."""
+        if not self._closing and not self._silent:
+            self._silent = True
+            self._later(self._say_no_more)
+
+    def _say_no_more(self) -> None:
+        peer = self.peer
+        if peer is not None and not peer._gone and not self._cut and not peer._protocol.eof_received():  # noqa: SLF001
+            peer.close()
 
     def abort(self) -> None:
         """End the connection now; what is under way is lost."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import select
 import signal
 import sys
 import time
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netbench.drivers import registry
+from pytest_netbench.drivers import proc, registry
 from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.execution import DriverFailure, Execution
@@ -318,6 +320,18 @@ async def test_a_scenario_that_is_no_plain_transfer(place: Path) -> None:
     with pytest.raises(DriverFailure) as caught:
         await dial(place, mine(place), download(5000, request=4000))
     assert (caught.value.reason, "neither a download nor an upload" in caught.value.tail) == (Reason.UNSUPPORTED, True)
+
+
+async def test_nothing_outlives_the_stand_in(place: Path) -> None:
+    """Not even where it is killed itself, as when its worker dies."""
+    driver = mine(place)
+    async with execution(place, driver, SERVER, download(5000, request=1)) as server:
+        stand_in = (await server.start_server())["pid"]
+        (command,) = proc.children(stand_in)
+        gone = os.pidfd_open(command)
+        os.kill(stand_in, signal.SIGKILL)
+        assert await asyncio.to_thread(select.select, [gone], [], [], 20) == ([gone], [], [])
+        os.close(gone)
 
 
 def environment_of(place: Path) -> Mapping[str, str]:

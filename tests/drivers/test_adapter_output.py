@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +76,16 @@ def test_alternatives_may_tell_in_several_lines() -> None:
     rule = Output(pattern=r"^(?P<connections>\d+) connections|^in (?P<seconds>\d+) s")
     said = read(rule, "12 connections\nin 3 s\n")
     assert (said.connections, said.seconds) == (12, 3.0)
+
+
+def test_openssl_counts_handshakes() -> None:
+    """As the page of level command has it, with what s_time prints: CPU seconds first, then real ones."""
+    page = (Path(__file__).parents[2] / "docs" / "driver-command.md").read_text()
+    (pattern,) = re.findall(r"^output.client = '(.*connections.*)'$", page, re.MULTILINE)
+    said = read(
+        Output(pattern=pattern), "423 connections in 0.21s; 2014.29 x\n423 connections in 2 real seconds, 0 x\n"
+    )
+    assert (said.connections, said.seconds) == (423, 2.0)
 
 
 @pytest.mark.parametrize(

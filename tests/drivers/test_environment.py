@@ -41,6 +41,7 @@ def test_a_server_is_told_where_to_listen() -> None:
         "SERVER_ID": "3",
         "IP": "127.1.2.3",
         "PORT": "5000",
+        "MULTIPLEX": "false",
     }
 
 
@@ -49,7 +50,7 @@ def test_a_client_is_told_who_serves() -> None:
     env = called(registry.KNOWN["s2n-tcp"], CLIENT, multiplex=True).env
     assert (env["CLIENT_ID"], env["LOCAL_IP"]) == ("1", "127.4.5.6")
     assert (env["SERVER_0"], env["SERVER_1"]) == ("127.1.2.3:5000", "[::1]:5001")
-    assert env["MULTIPLEX"] == "true"
+    assert (env["MULTIPLEX"], env["MULTITHREADED"]) == ("true", "true")
     assert "PORT" not in env
 
 
@@ -58,7 +59,8 @@ def test_nothing_of_the_contract_is_inherited() -> None:
     inherited = {"PATH": "/bin", "TRACE": "throughput", "SERVER_9": "x:1", "MULTIPLEX": "1", "NETBENCH_ARM": "3,4"}
     env = called(registry.KNOWN["s2n-tcp"], CLIENT, inherited=inherited).env
     assert env["PATH"] == "/bin"
-    assert not {"SERVER_9", "MULTIPLEX", "NETBENCH_ARM"} & set(env)
+    assert not {"SERVER_9", "NETBENCH_ARM"} & set(env)
+    assert env["MULTIPLEX"] == "false"
     assert env["TRACE"] == "stdio"
 
 

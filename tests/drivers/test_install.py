@@ -30,6 +30,7 @@ def test_all_drivers_share_one_target_folder(tmp_path: Path) -> None:
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in ("HOME", "PATH", "CARGO_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     return tmp_path
 
 
@@ -63,3 +64,15 @@ def test_cargos_failure_is_ours(bare: Path) -> None:
     cargo.write_text("#!/bin/sh\nexit 101\n")
     cargo.chmod(0o755)
     assert install.main([]) == 101
+
+
+def test_endpoints_of_the_interop_runner_need_go(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without it that is said; with what they are in place, nothing is done."""
+    assert install.main(["--interop"]) == 1
+    assert "go isn't on PATH" in capsys.readouterr().err
+    folder = install.interop_folder({"HOME": str(bare)})
+    folder.mkdir(parents=True)
+    for name in ("server", "client"):
+        (folder / name).touch()
+    assert install.main(["--interop"]) == 0
+    assert f"are in {folder}" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.catalog import connect, download, fan_out, ping, upload
 from pytest_netbench.scenario.shape import Kind
+from tests.scenario.test_shape import SECOND, repeated
 
 COMMAND: dict[str, Any] = {
     "level": "command",
@@ -100,6 +101,7 @@ def test_a_mistake_is_named(section: dict[str, Any], change: dict[str, Any], tex
         (COMMAND, ping(time=0.1), "downloads, uploads and handshakes only: a plain transfer has no `iterate`"),
         (COMMAND, connect(3), "it has no `connect`, only `download`, `upload`"),
         ({**COMMAND, "client": {"download": "x {seconds}"}}, download(), "wants {seconds}, the scenario says how much"),
+        ({**COMMAND, "client": {"connect": "x"}}, repeated(SECOND), "has no {seconds}, the scenario says how long"),
         (INTEROP, upload(), "it has no `upload`, only `download`, `connect`"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from pytest_netbench.drivers import registry, s2n
 from pytest_netbench.drivers.driver import (
     Arming,
+    CpuBy,
     Driver,
     End,
     OptionKind,
@@ -38,8 +39,8 @@ MINE: dict[str, Any] = {
 
 
 def test_the_known_rows_are_there() -> None:
-    """The built-in one and the four real ones, without any configuration."""
-    assert list(registry.table()) == ["tcp", "s2n-tcp", "s2n-native-tls", "s2n-tls", "s2n-quic"]
+    """The built-in ones and the four real ones, without any configuration."""
+    assert list(registry.table()) == ["tcp", "tls", "s2n-tcp", "s2n-native-tls", "s2n-tls", "s2n-quic"]
 
 
 @pytest.mark.parametrize("row", [*registry.table({"mine": MINE}).values()], ids=lambda row: row.name)
@@ -84,8 +85,9 @@ def test_paths_are_from_where_one_stands(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_a_known_driver_may_be_told_where_it_is() -> None:
-    """A section for it says where to look first, and nothing else."""
+    """A section for it says where to look first, and how its CPU time is had; nothing else."""
     assert registry.table({"s2n-tcp": {"path": "/opt"}})["s2n-tcp"].paths == ("/opt",)
+    assert registry.table({"s2n-tcp": {"cpu": "slope"}})["s2n-tcp"].cpu is CpuBy.SLOPE
     with pytest.raises(UsageError, match=r"\[drivers.s2n-tcp\].*only `path`.*'server'"):
         registry.table({"s2n-tcp": {"server": "mine"}})
 
@@ -130,6 +132,13 @@ def test_a_section_without_a_command_is_refused(section: object) -> None:
     """A driver runs something, as server, as client, or as both."""
     with pytest.raises(UsageError, match=r"\[drivers.mine\]"):
         registry.table({"mine": section})
+
+
+@pytest.mark.parametrize("name", ["a/b", "a+b"])
+def test_a_name_joins_no_others(name: str) -> None:
+    """What stands between names of drivers that run together stands in none."""
+    with pytest.raises(UsageError, match="a name without / and \\+ is expected"):
+        registry.table({name: MINE})
 
 
 def test_an_unknown_name_names_the_nearest() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_netbench.result.metrics import Spent, slopes
 from pytest_netbench.result.model import Round
+from pytest_netbench.result.result import Result
 from pytest_netbench.result.results_json import from_json, session_to_json
 from pytest_netbench.result.summary import summarise
 from pytest_netbench.run import sloped
@@ -46,6 +47,8 @@ def test_a_slope_takes_the_place_of_the_whole_process() -> None:
     assert made.slopes == {"server.cpu_per_byte", "client.cpu_per_byte"}
     assert summarise([made])["server.cpu_per_byte"].note == "slope between two sizes"
     assert summarise([made])["server.cpu_per_op"].note == "whole process"
+    result = Result((made,))
+    assert [name for name in result if result[name].whole_process] == ["server.cpu_per_op"]
 
 
 def test_a_slope_that_says_nothing_makes_the_round_invalid() -> None:

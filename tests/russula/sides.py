@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
-from russula import Conversation, Coordinator, Target, serve
+from russula import Conversation, Coordinator, Credentials, Target, serve
 
 Act = Callable[[Conversation], Awaitable[Mapping[str, Any] | None]]
 
@@ -62,13 +62,17 @@ class Worker:
 
 
 @asynccontextmanager
-async def listening(folder: Path, worker: Worker, name: str = "w") -> AsyncIterator[str]:
-    """The address of a worker."""
+async def listening(
+    folder: Path, worker: Worker, name: str = "w", credentials: Credentials | None = None
+) -> AsyncIterator[str]:
+    """The address of a worker: a unix socket, or with credentials a port."""
     place = folder / name
     place.mkdir(mode=0o700)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     services = {SERVER: worker.service, CLIENT: worker.service}
-    task = asyncio.create_task(serve(f"unix:{place}/s", services, directory=place, ready=ready.set_result))
+    at = f"unix:{place}/s" if credentials is None else "tcp://127.0.0.1:0"
+    serving = serve(at, services, directory=place, credentials=credentials, ready=ready.set_result)
+    task = asyncio.create_task(serving)
     try:
         yield await ready
     finally:

@@ -38,6 +38,13 @@ class World:
     crash_of_worker: float | None
     crash_of_coordinator: float | None
     failing: float
+    kind: str
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether asking all workers for their clocks may take longer than clocks stay as they were."""
+        faults = self.faults
+        return faults.stalled > 1 or faults.notice > 1 or (faults.lost > 0.5 and faults.refuse > 0)
 
     @classmethod
     def of(cls, seed: int) -> World:
@@ -65,6 +72,7 @@ class World:
             crash_of_worker=chance.uniform(0, 2) if chance.random() < 0.15 else None,
             crash_of_coordinator=chance.uniform(0, 2) if chance.random() < 0.1 else None,
             failing=chance.choice([0, 0, 0.1]),
+            kind=chance.choice(["unix", "memory"]),  # at a unix socket where nobody listens nobody ever will
         )
 
 
@@ -119,10 +127,10 @@ async def _simulate(world: World, folder: Path) -> Outcome:
         clock = partial(loop.clock, world.offsets[number], world.drifts[number])
         service = partial(_service, world, outcome, f"w{number}", clock)
         receptions.append(Reception({world.protocol: service}, folder, log, clock))
-        network.listen(f"unix:{number}", receptions[-1].accept)
+        network.listen(f"{world.kind}:{number}", receptions[-1].accept)
     driving = asyncio.create_task(_drive(world, network, folder, outcome))
     if world.crash_of_worker is not None:
-        loop.call_later(world.crash_of_worker, _crash, network, outcome, receptions)
+        loop.call_later(world.crash_of_worker, _crash, world, network, outcome)
     if world.crash_of_coordinator is not None:
         await asyncio.wait([driving], timeout=world.crash_of_coordinator)
         network.isolate()
@@ -139,8 +147,8 @@ async def _simulate(world: World, folder: Path) -> Outcome:
     return outcome
 
 
-def _crash(network: Network, outcome: Outcome, receptions: list[Reception]) -> None:
-    network.crash("unix:0")
+def _crash(world: World, network: Network, outcome: Outcome) -> None:
+    network.crash(f"{world.kind}:0")
     outcome.crashed.add("w0")
 
 
@@ -150,7 +158,7 @@ async def _drive(world: World, network: Network, folder: Path, outcome: Outcome)
     states = NetbenchServer if world.protocol is SERVER else NetbenchClient
     (folder / "file").write_bytes(b"x" * 100_000)
     targets = [
-        Target(f"w{n}", f"unix:{n}", folder / "results" / f"w{n}", files=lambda: {"file": folder / "file"})
+        Target(f"w{n}", f"{world.kind}:{n}", folder / "results" / f"w{n}", files=lambda: {"file": folder / "file"})
         for n in range(world.workers)
     ]
     connecting = Coordinator[Enum].connect(

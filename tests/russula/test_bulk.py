@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import random
+import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from hypothesis import given
@@ -10,8 +16,12 @@ from hypothesis import strategies as st
 
 from russula.bulk import Piece, Receiver, is_plain, pieces
 from russula.codec import MAX_CHUNK
+from russula.credentials import issue
 from russula.errors import LocalProtocolError, RemoteProtocolError
 from russula.messages import Chunk, File
+from tests.russula.heavy import FILE, SIZE
+
+MB = 1_000_000
 
 
 @pytest.mark.parametrize("size", [0, 1, MAX_CHUNK, MAX_CHUNK + 1, 3 * MAX_CHUNK])
@@ -64,3 +74,37 @@ def test_a_chunk_out_of_place_is_refused(tmp_path: Path, chunk: Chunk) -> None:
         receiver.take(chunk)
     receiver.close()
     assert not list(tmp_path.iterdir())
+
+
+def most_memory(folder: Path, workers: int) -> dict[str, int]:
+    """By how much a coordinator grew that sent 10 MB to each of so many workers, and had them back."""
+    for one in issue("r", ["w0"], timedelta(hours=1)).values():
+        one.write(folder)
+    data = random.Random(workers).randbytes(SIZE)
+    (folder / FILE).write_bytes(data)
+    heavy = (sys.executable, "-m", "tests.russula.heavy")
+    with subprocess.Popen([*heavy, "worker", str(folder)], stdin=PIPE, stdout=PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        address = worker.stdout.readline().strip()
+        command = [*heavy, "coordinator", str(folder), address, str(workers)]
+        try:
+            done = subprocess.run(command, stdout=PIPE, text=True, timeout=600, check=True)
+        finally:
+            worker.communicate("")
+    for number in range(workers):
+        result = folder / "results" / f"w{number}" / FILE
+        assert result.read_bytes() == data
+        result.unlink()
+    found: dict[str, int] = json.loads(done.stdout)
+    return found
+
+
+def test_a_coordinator_stays_small_however_large_the_files(tmp_path: Path) -> None:
+    """10 MB to each of 10 workers and from each: hardly a chunk of each is held."""
+    assert max(most_memory(tmp_path, 10).values()) <= 16 * MB
+
+
+@pytest.mark.deep
+def test_a_coordinator_of_a_hundred_workers_stays_small(tmp_path: Path) -> None:
+    """10 MB to each of 100 workers and from each, within 64 MB."""
+    assert max(most_memory(tmp_path, 100).values()) <= 64 * MB

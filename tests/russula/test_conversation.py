@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from pytest_netbench.protocols import NetbenchClient, NetbenchServer
+from pytest_netbench.protocols import SERVER, NetbenchClient, NetbenchServer
 from russula import (
     ActionFailed,
     AddressError,
     Conversation,
+    Coordinator,
     DeadlineExceeded,
     LocalProtocolError,
     WorkerFailed,
@@ -194,8 +195,10 @@ async def test_a_deadline_names_who_is_missing_and_where(tmp_path: Path) -> None
 async def test_nobody_at_an_address_is_named(tmp_path: Path) -> None:
     """A connection that nobody accepts ends with the deadline, naming the worker and the address."""
     with pytest.raises(DeadlineExceeded, match="w0 doesn't answer at unix:"):
-        async with servers([target(f"unix:{tmp_path}/none", tmp_path)], patience=1.0) as group:
-            await group.run_till(NetbenchServer.READY)
+        async with Coordinator[NetbenchServer].connect(
+            SERVER, [target(f"unix:{tmp_path}/none", tmp_path)], run="r", deadline=0.1
+        ):
+            pass
 
 
 async def test_leaving_early_ends_the_workers_actions(tmp_path: Path) -> None:
@@ -238,8 +241,8 @@ async def test_events_tell_every_state(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [b"GET / HTTP/1.1\r\n\r\n", struct.pack(">I", 2**31), b"\0\0\0\x02{}", b'\0\0\0\x10{"type":"fetch"}', b"\0\0"],
-    ids=["http", "huge", "empty", "not hello", "cut"],
+    [b"GET / HTTP/1.1\r\n\r\n", struct.pack(">I", 2**31), b"\0\0\0\x02{}", b'\0\0\0\x10{"type":"fetch"}'],
+    ids=["http", "huge", "empty", "not hello"],
 )
 async def test_a_peer_that_breaks_the_rules_is_refused_and_others_served(
     tmp_path: Path, said: bytes, caplog: pytest.LogCaptureFixture
@@ -256,6 +259,22 @@ async def test_a_peer_that_breaks_the_rules_is_refused_and_others_served(
     assert [one.levelname for one in caplog.records].count("WARNING") == 1
 
 
+async def test_a_peer_that_is_cut_in_its_hello_is_noted_and_others_served(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It broke no rule: one warning says what happened, and there is nobody to be told."""
+    async with listening(tmp_path, Worker(SERVES)) as address:
+        reader, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"))
+        writer.write(b"\0\0")
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+        async with servers([target(address, tmp_path)]) as group:
+            await group.run_till(NetbenchServer.DONE)
+    assert [one.levelname for one in caplog.records].count("WARNING") == 1
+    assert "in the middle of a message" in caplog.text
+
+
 async def test_others_may_not_enter_the_sockets_folder(tmp_path: Path) -> None:
     """A folder that others can enter is refused before anything listens there."""
     os.chmod(tmp_path, 0o755)  # noqa: PTH101  one call, before anything runs beside it
@@ -270,3 +289,37 @@ async def test_another_users_worker_is_not_spoken_to(tmp_path: Path, monkeypatch
         with pytest.raises(WorkerLost, match="another user's process listens there"):
             async with servers([target(address, tmp_path)]):
                 pass
+
+
+async def test_results_that_can_not_be_stored_are_an_error_with_words(tmp_path: Path) -> None:
+    """A full disk, or a file in the folder's place: which worker, and what the system said; it isn't tried again."""
+
+    async def stop(talk: Conversation) -> None:
+        (talk.outbox / "driver.out").write_bytes(b"x" * 1_000_000)
+
+    acts = {**SERVES, NetbenchServer.STOPPING: stop}
+    (tmp_path / "results").write_text("in the way")
+    async with listening(tmp_path, Worker(acts)) as address:
+        with pytest.raises(WorkerLost, match=r"w0 was lost: its files can't be stored: .*Not a directory"):
+            async with servers([target(address, tmp_path)]) as group:
+                await group.run_till(NetbenchServer.DONE)
+
+
+async def test_a_workers_full_disk_is_the_workers_failure(tmp_path: Path) -> None:
+    """Its reason is ``storage``, and the rest of the file is no broken rule."""
+
+    def service(talk: Conversation) -> Any:
+        vars(talk)["inbox"] = tmp_path / "file"  # a file in the folder's place: nothing can be made in it
+        return worker.service(talk)
+
+    worker, files = Worker(SERVES), {"file": tmp_path / "file"}
+    files["file"].write_bytes(b"x" * 1_000_000)
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = serve(f"unix:{tmp_path}/s", {SERVER: service}, directory=tmp_path, ready=ready.set_result)
+    task = asyncio.create_task(serving)
+    with pytest.raises(WorkerFailed, match="w0 failed in READY: storage: the worker can't store what it is sent"):
+        async with servers([target(await ready, tmp_path, files=lambda: files)]) as group:
+            await group.run_till(NetbenchServer.RUNNING)
+    task.cancel()
+    await asyncio.wait([task])
+    assert worker.left == 1

@@ -97,6 +97,16 @@ def test_credentials_are_written_for_their_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "run" / "w0.pem").stat().st_mode) == 0o600
 
 
+def test_a_key_never_stands_in_a_file_that_others_may_read(tmp_path: Path) -> None:
+    """Not where such a file of its name was there before, nor where a link leads."""
+    (tmp_path / "w0.pem").touch(mode=0o644)
+    (tmp_path / "coordinator.pem").symlink_to(tmp_path / "elsewhere")
+    for one in RUN.values():
+        one.write(tmp_path)
+        assert stat.S_IMODE((tmp_path / f"{one.name}.pem").lstat().st_mode) == 0o600
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_missing_and_mixed_up_credentials_are_named(tmp_path: Path) -> None:
     """The file, or the side."""
     with pytest.raises(CredentialsError, match="no credentials of 'w0'"):

@@ -45,7 +45,7 @@ def check_start(world: World, outcome: Outcome, where: str) -> None:
         clock = outcome.views[name].clock
         assert clock is not None, where
         drifting = 250e-6 * abs(outcome.instant_ns - clock.first.at_ns) / 1e9
-        assert drifting <= 0.001 or world.faults.stalled > 1 or world.faults.notice > 1, where
+        assert drifting <= 0.001 or world.is_rough, where
         unsure = clock.first.uncertainty_ns / 1e9 + drifting + 1e-6
         assert abs(began - outcome.instant_ns / 1e9) <= unsure, where
         last = clock.last.uncertainty_ns / 1e9 if clock.last else 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from russula.dialogue import Dialogue
 from russula.link import Link
 from russula.messages import Bye, Chunk, Entered, Fetch, Frame, Message
 from russula.testing import Faults, memory_pair
-from russula.tls import for_coordinators, for_workers
+from russula.tls import Tls, for_coordinators, for_workers
 from russula.transport import Securing, connect, listen
 
 RUN = issue("run", ["worker"], timedelta(hours=1))
@@ -181,6 +182,39 @@ async def test_an_end_that_is_cut_is_told(pair: Make, tmp_path: Path) -> None:
         assert len(there.losses) == 1
         if pair in {tls_a_byte_at_a_time, over_tcp_with_tls}:
             assert isinstance(there.losses[0], ConnectionResetError)
+
+
+@EACH
+async def test_half_an_end_is_a_whole_one(pair: Make, tmp_path: Path) -> None:
+    """Who says no more is ended by the other side once all is heard: a half-open connection holds nobody.
+
+    With TLS, whose end must be said in it, that is a cut to both.
+    """
+    async with pair(tmp_path) as (here, there):
+        here.wire.write(b"last" * 1000)
+        getattr(here.wire, "_wire", here.wire).write_eof()
+        await there.until(lambda me: bool(me.losses))
+        await here.until(lambda me: bool(me.losses))
+        assert there.data == b"last" * 1000
+        kind = ConnectionResetError if pair in {tls_a_byte_at_a_time, over_tcp_with_tls} else type(None)
+        assert [type(loss) for loss in (*here.losses, *there.losses)] == [kind, kind]
+
+
+@pytest.mark.parametrize("pair", [tls_a_byte_at_a_time, over_tcp_with_tls], ids=lambda one: one.__name__)
+async def test_half_an_end_that_is_said_in_tls_is_orderly(pair: Make, tmp_path: Path) -> None:
+    """The other side answers with its own word for it, and both end without an error."""
+    async with pair(tmp_path) as (here, there):
+        here.wire.write(b"last" * 1000)
+        tls = here.wire
+        assert isinstance(tls, Tls)
+        assert tls._tls is not None
+        with suppress(ssl.SSLWantReadError):
+            tls._tls.unwrap()
+        tls._flush()
+        await there.until(lambda me: bool(me.losses))
+        await here.until(lambda me: bool(me.losses))
+        assert there.data == b"last" * 1000
+        assert here.losses == there.losses == [None]
 
 
 class Listener:

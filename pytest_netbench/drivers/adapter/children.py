@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_netbench.drivers import proc
+from pytest_netbench.drivers.launcher import STATUS_NOT_EXECUTED
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _FIRST_LOOK, _LOOK = 0.002, 0.1
 """Seconds between two looks at memory, at first and at last; the end of a command is seen at once."""
@@ -78,11 +80,6 @@ class Children:
         """How many commands run."""
         return len(self._running)
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """Their process ids."""
-        return tuple(self._running)
-
     def start(self, argv: Sequence[str], env: Mapping[str, str], output: Path, root: Callable[[], None] | None) -> int:
         """Start a command; what it prints is added to the file. ``root`` is called in the child before the program.
 
@@ -91,8 +88,13 @@ class Children:
 
         def before_execution() -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if root is not None:
-                root()
+                try:
+                    root()
+                except OSError as error:
+                    os.write(2, f"{argv[0]}: its folders can't be put under the root: {error.strerror}\n".encode())
+                    os._exit(STATUS_NOT_EXECUTED)
 
         with output.open("ab") as out:
             began_ns, self._pause = time.monotonic_ns(), _FIRST_LOOK
@@ -101,6 +103,7 @@ class Children:
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
+                process_group=0,  # ours gets SIGTERM, and passes it on: many tools take a second one for an abort
                 preexec_fn=before_execution,  # noqa: PLW1509 - there is one thread
             )
         child.returncode = 0  # it is waited for here, not by that object

@@ -128,8 +128,7 @@ def _last_words(one: Ended) -> str:
 
 def _client(work: Work, made: Sequence[Part]) -> int:
     children = Children()
-    began = _armed()
-    if began is None:
+    if not _began():
         return launcher.STATUS_NO_INSTANT
     together = work.plain.parallel or work.driver.level is Level.INTEROP
     try:
@@ -151,8 +150,8 @@ def _client(work: Work, made: Sequence[Part]) -> int:
     return 0
 
 
-def _armed() -> bool | None:
-    """Wait for the instant; None if nobody will give one."""
+def _began() -> bool:
+    """Say that all is ready, and wait for the instant; False if nobody will give one."""
     if "NETBENCH_ARM" not in os.environ:
         return True
     reader, writer = (int(one) for one in os.environ["NETBENCH_ARM"].split(","))
@@ -160,10 +159,9 @@ def _armed() -> bool | None:
     instant = launcher.read_instant(reader)
     for one in (reader, writer):
         os.close(one)
-    if instant is None:
-        return None
-    launcher.sleep_to(instant)
-    return True
+    if instant is not None:
+        launcher.sleep_to(instant)
+    return instant is not None
 
 
 def _all_well(children: Children) -> None:

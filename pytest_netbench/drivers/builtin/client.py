@@ -13,18 +13,21 @@ from collections.abc import Mapping
 
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.connection import Connection, Program
-from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES, Duplex
+from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import WRITE, Checkpoints, Engine, Stuck, Waits
 from pytest_netbench.drivers.builtin.interpreter import compile_operations, run
 from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import Side, Step, Thread
+from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
 
 
 class Client:
     """One client of a scenario. ``servers``: the addresses of those that it dials, by server id."""
+
+    title = "client"
 
     def __init__(
         self,
@@ -32,6 +35,8 @@ class Client:
         servers: Mapping[int, tcp.Address],
         local_ip: str,
         options: tcp.Options,
+        wire: Wire,
+        scenario_id: str,
         recorder: Recorder,
     ) -> None:
         self.poller = EpollPoller()
@@ -41,6 +46,8 @@ class Client:
         self._servers = servers
         self._local_ip = local_ip
         self._options = options
+        self._wire = wire
+        self._id = scenario_id
         self._programs = tuple(Program(one) for one in client.connections)
         self._steps = compile_operations(client.scenario, {m.Connect: self._connect})
         self._dialled = 0
@@ -50,7 +57,7 @@ class Client:
 
         :raises Failed: if the network or a server does what the scenario doesn't say.
         """
-        thread = Thread(self, Side())
+        thread = Thread(self, Side(self))
         self.engine.spawn(thread, run(thread, self._steps))
         try:
             self.engine.run()
@@ -61,25 +68,31 @@ class Client:
 
     def _connect(self, operation: m.Connect) -> Step:
         target = self._servers[operation.server_id]
-        preamble = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big")
+        wire = self._wire
+        preamble = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big") if wire.preamble else b""
         program = self._programs[operation.client_connection_id]
         where = f"to server {operation.server_id} ({tcp.text(target[1])})"
+        name = f"{operation.server_connection_id}.{self._id}.net"
 
         def step(thread: Thread) -> Waits:
             """Dial, run the connection in the thread that dials, close it."""
             number = self._dialled
             self._dialled = number + 1
             try:
-                patient = self.engine.may_block()
+                patient = wire.patient and self.engine.may_block()
                 dialled = tcp.dialler(target, self._local_ip, self._options, patient=patient)
             except OSError as error:
                 raise Failed(f"connection {number} {where}, connect: {tcp.reason(error)}") from None
-            stream = Duplex(dialled, self.engine.clock, preamble, patient=patient)
-            connection = Connection(self, number, where, operation.server_id, stream, self.checkpoints)
+            carrier = wire.carrier(dialled, self.engine, preamble, patient=patient)
+            connection = Connection(self, number, where, operation.server_id, carrier, self.checkpoints)
             outside = thread.context, thread.side, thread.link
-            thread.context, thread.side, thread.link = connection, connection.local, stream
+            thread.context, thread.side, thread.link = connection, connection.local, carrier.link
             try:
-                yield from self._dial(connection, target)
+                began = self.engine.clock()
+                yield from self._dial(connection, dialled, target)
+                if wire.greets:
+                    yield from wire.greet(connection, name)
+                connection.connect_ns = self.engine.clock() - began
                 self.recorder.add(connection)
                 connection.program = operation.client_connection_id
                 if not program.sends_first:
@@ -88,17 +101,12 @@ class Client:
                 if (rest := connection.finish(thread)) is not None:
                     yield from rest
             finally:
-                if connection.retransmits is None:
-                    connection.abandon()
-                self.poller.closed(stream)
-                dialled.close()
+                carrier.close()
                 thread.context, thread.side, thread.link = outside
 
         return step
 
-    def _dial(self, connection: Connection, target: tcp.Address) -> Waits:
-        dialled = connection.stream.socket
-        began = self.engine.clock()
+    def _dial(self, connection: Connection, dialled: socket.SocketType, target: tcp.Address) -> Waits:
         self.engine.interruptible = True  # a patient dial may take long, and there is nothing to count yet
         status = dialled.connect_ex(target[1])
         self.engine.interruptible = False
@@ -109,7 +117,6 @@ class Client:
                 status = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status not in {0, errno.EISCONN}:
             raise Failed(f"{connection.title}, connect: {tcp.reason(OSError(status, os.strerror(status)))}")
-        connection.connect_ns = self.engine.clock() - began
         try:
             connection.addresses = dialled.getsockname(), target[1]
         except OSError as error:
@@ -118,6 +125,6 @@ class Client:
 
 def _flush(connection: Connection) -> None:
     try:
-        connection.stream.flush()
+        connection.carrier.flush()
     except OSError as error:
         raise Failed(f"{connection.title}, its number: {tcp.reason(error)}") from None

@@ -11,25 +11,28 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pytest_netbench.drivers.builtin.carrier import LANDING, in_flight, linger
+from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.telemetry.model import StreamBytes
 
 if TYPE_CHECKING:
-    from pytest_netbench.drivers.builtin.engine import Task
+    from pytest_netbench.drivers.builtin.engine import Engine, Task, Waits
+    from pytest_netbench.drivers.builtin.thread import Thread
 
 PREAMBLE_BYTES = 8
 END = -1
 
-_PAYLOAD = memoryview(b"\x2a" * (256 * 1024))
-_LANDING = memoryview(bytearray(256 * 1024))
+PAYLOAD = memoryview(b"\x2a" * (256 * 1024))
 _WITH_PREAMBLE = 16 * 1024
 _NOW = socket.MSG_DONTWAIT
 
 
 class Duplex:
-    """A connected socket, its only stream, and who waits for it (``tasks``, ``interest``: the poller's)."""
+    """A connected socket: carrier, its only stream, and the link that is waited for, in one."""
 
     __slots__ = (
         "_clock",
+        "_engine",
         "_preamble",
         "_receive",
         "_send",
@@ -44,13 +47,14 @@ class Duplex:
         "opened_here",
         "patient",
         "received",
+        "retransmits",
         "sent",
         "socket",
         "tasks",
     )
 
     def __init__(
-        self, connected: socket.SocketType, clock: Callable[[], int], preamble: bytes = b"", *, patient: bool = False
+        self, connected: socket.SocketType, engine: Engine, preamble: bytes = b"", *, patient: bool = False
     ) -> None:
         self.socket = connected
         self.fd = connected.fileno()
@@ -66,14 +70,16 @@ class Duplex:
         self.patient = patient
         self.first_ns: int | None = None
         self.last_ns: int | None = None
-        self._clock = clock
+        self.retransmits: int | None = None
+        self._engine = engine
+        self._clock: Callable[[], int] = engine.clock
         self._preamble = preamble
         self._send = connected.send
         self._receive = connected.recv_into
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
-        payload = _PAYLOAD if limit >= _PAYLOAD_SIZE else _PAYLOADS.get(limit) or _payload(limit)
+        payload = PAYLOAD if limit >= _PAYLOAD_SIZE else _PAYLOADS.get(limit) or _payload(limit)
         if self._preamble:
             return self._send_first(payload)
         try:
@@ -115,7 +121,7 @@ class Duplex:
         if limit > _LANDING_SIZE:  # noqa: PLR1730 - min() costs more than the rest of this function
             limit = _LANDING_SIZE
         try:
-            came = self._receive(_LANDING, limit, 0 if wait else _NOW)
+            came = self._receive(LANDING, limit, 0 if wait else _NOW)
         except BlockingIOError:
             self.idle = True
             return 0
@@ -128,15 +134,55 @@ class Duplex:
             self.first_ns = now
         return came
 
-    def receive_preamble(self, limit: int) -> bytes | None:
-        """Up to so many bytes of the peer's preamble; empty at the end, None if it must be waited for."""
-        try:
-            return self.socket.recv(limit, _NOW)
-        except BlockingIOError:
-            return None
-
     def finish(self) -> None:
         """Nothing more will be sent; only closing tells the peer, as the real drivers do."""
+
+    def refuse(self) -> bool:
+        """A stream without an own end can't refuse what comes: there is nothing to wait for."""
+        return True
+
+    # --- as a carrier --------------------------------------------------------------------------
+
+    @property
+    def link(self) -> Duplex:
+        """Itself."""
+        return self
+
+    def raw(self, landing: memoryview) -> int:
+        """Take bytes from before the payload."""
+        came: int = self._receive(landing, 0, _NOW)
+        return came
+
+    def begin(self, thread: Thread, programs: int) -> None:
+        """There is nothing to prepare."""
+
+    def open(self, thread: Thread, number: int, both_ways: bool) -> None:  # noqa: ARG002, FBT001 - a carrier's form
+        """Open a stream from here: the one that there is."""
+        if self.number is not None:
+            raise Failed(f"{thread.context.title}, stream {number}, open: a duplex connection has one stream")
+        self.number = number
+        self.opened_here = True
+        thread.side.streams[number] = self
+
+    def accept(self, thread: Thread, number: int) -> None:
+        """Take the stream that the peer opens: it is there at once, whatever its number."""
+        self.number = number
+        thread.side.streams[number] = self
+
+    def end(self, thread: Thread) -> Waits | None:
+        """Stay while much is in flight."""
+        flying, retransmits = in_flight(self.socket)
+        if flying:
+            return linger(self.socket, thread)
+        self.retransmits = retransmits
+        return None
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self.retransmits is None:
+            _, self.retransmits = in_flight(self.socket)
+        self._engine.poller.closed(self)
+        self.socket.close()
 
     def streams(self) -> tuple[StreamBytes, ...]:
         """What the stream carried, if it was opened."""
@@ -145,8 +191,8 @@ class Duplex:
         return (StreamBytes(self.number, self.opened_here, self.sent, self.received, self.cut),)
 
 
-_PAYLOAD_SIZE = len(_PAYLOAD)
-_LANDING_SIZE = len(_LANDING)
+_PAYLOAD_SIZE = len(PAYLOAD)
+_LANDING_SIZE = len(LANDING)
 
 _PAYLOADS: dict[int, memoryview] = {}
 _MOST_PAYLOADS = 256
@@ -154,7 +200,7 @@ _MOST_PAYLOADS = 256
 
 def _payload(limit: int) -> memoryview:
     """So much payload; the same slice again for the same limit."""
-    payload = _PAYLOAD[:limit]
+    payload = PAYLOAD[:limit]
     if len(_PAYLOADS) < _MOST_PAYLOADS:
         _PAYLOADS[limit] = payload
     return payload

@@ -49,11 +49,15 @@ class Stuck(Exception):
 
 
 class Task:
-    """A generator, and what it waits for on which link."""
+    """A generator, and what it waits for on which link.
 
-    __slots__ = ("awaited", "generator", "link", "parent", "pending")
+    ``weight``: 0 for one that serves others, and doesn't keep the engine running by itself.
+    """
 
-    def __init__(self, link: Link | None = None, parent: Task | None = None) -> None:
+    __slots__ = ("awaited", "generator", "link", "parent", "pending", "weight")
+
+    def __init__(self, link: Link | None = None, parent: Task | None = None, weight: int = 1) -> None:
+        self.weight = weight
         self.generator: Waits | None = None
         self.link: Any = link  # whoever waits for one has one
         self.parent = parent
@@ -77,7 +81,10 @@ class Timer:
 
 
 class Link(Protocol):
-    """What tasks read and write: a descriptor. ``tasks`` wait for it; ``interest`` is what the poller looks for."""
+    """What tasks read and write: a descriptor. ``tasks`` wait for it; ``interest`` is what the poller looks for.
+
+    One whose interest is always ``READ | WRITE`` isn't the poller's: whoever serves it says what it can do (``able``).
+    """
 
     fd: int
     tasks: list[Task]
@@ -97,6 +104,9 @@ class Poller(Protocol):
 
     def register(self, link: Link) -> None:
         """Look for what the link's tasks wait for now."""
+
+    def closed(self, link: Link) -> None:
+        """The link's descriptor is about to be closed."""
 
 
 class Engine:
@@ -118,7 +128,7 @@ class Engine:
     def spawn(self, task: Task, generator: Waits) -> Task:
         """Start a task; it runs for the first time when it is its turn."""
         task.generator = generator
-        self._live += 1
+        self._live += task.weight
         if task.parent is not None:
             task.parent.pending += 1
         self._ready.append(task)
@@ -129,13 +139,19 @@ class Engine:
         generator, task.generator = task.generator, None
         if generator is not None:
             self._stop_waiting(task)
-            self._live -= 1
+            self._live -= task.weight
             generator.close()
 
     def wake(self, task: Task) -> None:
         """Give a pausing task its turn."""
         if task.awaited == PAUSE:
             task.awaited = RUNNING
+            self._ready.append(task)
+
+    def nudge(self, task: Task) -> None:
+        """Give a task its turn whatever it waits for; it looks again at what that is."""
+        if task.awaited != RUNNING:
+            self._stop_waiting(task)
             self._ready.append(task)
 
     def timer(self, when: int, task: Task, *, interrupts: bool = False) -> Timer:
@@ -177,8 +193,7 @@ class Engine:
         poll, links, ready, step = self.poller.poll, self.poller.links, self._ready, self._step
         while self._live:
             if ready:
-                for _ in range(len(ready)):
-                    step(ready.popleft())
+                self._turn()
             timeout = self._timeout() if self._timers else -1.0
             if ready:
                 timeout = 0.0
@@ -191,26 +206,42 @@ class Engine:
                 fd, mask = events[0]
                 tasks = links[fd].tasks
                 if len(tasks) == 1 and tasks[0].awaited & mask:
-                    self._waiting -= 1
                     task = tasks.pop()
+                    self._waiting -= task.weight
                     task.awaited = RUNNING
                     step(task)
                     continue
             for fd, mask in events:
                 self._woken(links[fd], mask)
 
+    def _turn(self) -> None:
+        """Let everybody who has a turn go on, each once."""
+        ready = self._ready
+        turns = len(ready)
+        while turns and ready:  # one that fails takes others along
+            turns -= 1
+            self._step(ready.popleft())
+
     def _woken(self, link: Link, mask: int) -> None:
-        """Give those a turn who wait for what the link can do now; in turn, since one may interrupt another."""
+        """What the poller says of a link."""
         can = -1 if mask & _TROUBLE else mask  # whatever is waited for: trying it tells what is wrong
-        going = [task for task in link.tasks if task.awaited & can]
-        if not going:  # nobody is interested any more
+        if not self.able(link, can):  # nobody is interested any more
             self.poller.register(link)
-            return
+
+    def able(self, link: Link, can: int) -> bool:
+        """Give those a turn who wait for what the link can do now; in turn, since one may interrupt another.
+
+        Whether there are any.
+        """
+        going = [task for task in link.tasks if task.awaited & can]
+        if not going:
+            return False
         link.tasks = [task for task in link.tasks if not task.awaited & can]
-        self._waiting -= len(going)
         for task in going:
+            self._waiting -= task.weight
             task.awaited = RUNNING
         self._ready.extend(going)
+        return True
 
     def _timeout(self) -> float:
         """Deal with the timers that are over; seconds until the next one, negative if there is none."""
@@ -228,7 +259,7 @@ class Engine:
 
     def _stop_waiting(self, task: Task) -> None:
         if task.awaited > 0:
-            self._waiting -= 1
+            self._waiting -= task.weight
             task.link.tasks.remove(task)
         elif task.awaited == RUNNING and task in self._ready:
             self._ready.remove(task)
@@ -249,7 +280,7 @@ class Engine:
             return
         if awaited > 0:
             task.awaited = awaited
-            self._waiting += 1
+            self._waiting += task.weight
             link = task.link
             link.tasks.append(task)
             if link.interest & awaited != awaited:
@@ -261,7 +292,7 @@ class Engine:
 
     def _ended(self, task: Task, failure: Exception | None) -> None:
         task.generator = None
-        self._live -= 1
+        self._live -= task.weight
         parent = task.parent
         if failure is not None:
             if parent is None or parent.generator is None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import gc
 import os
 import resource
 import signal
@@ -16,15 +15,19 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pytest_netbench.drivers.builtin import duplex_support, settings, tcp
+from pytest_netbench.drivers.builtin import settings, support, tcp
 from pytest_netbench.drivers.builtin.client import Client
 from pytest_netbench.drivers.builtin.ending import DriverError, Failed, Misused, Status, Stopped
+from pytest_netbench.drivers.builtin.place import place
+from pytest_netbench.drivers.builtin.pool import Pool
+from pytest_netbench.drivers.builtin.preparation import multiplexed, settle, wire_of
 from pytest_netbench.drivers.builtin.recorder import Recorder
-from pytest_netbench.drivers.builtin.server import Server
+from pytest_netbench.drivers.builtin.serving import serve
 from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.errors import ScenarioError
 from pytest_netbench.roles import Role
-from pytest_netbench.scenario.model import ClientOp, ClientScope, Connect, Scenario
+from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.scenario.netbench_json import read as read_scenario
 from pytest_netbench.telemetry.report_json import write as write_report
 
@@ -38,7 +41,7 @@ def main(arguments: list[str]) -> int:
     except DriverError as error:
         where = os.environ.get("NETBENCH_REPORT")
         return _report(Path(where) if where else None, Recorder(()), str(error), error.status)
-    recorders: list[Recorder] = []
+    recorders: list[Recorder | Pool] = []
     problem: str | None = None
     ended_by: int | None = None
     status: int = Status.OK
@@ -64,7 +67,7 @@ def _say(line: str) -> None:
         os.write(sys.stderr.fileno(), f"{line}\n".encode())
 
 
-def _report(path: Path | None, recorder: Recorder, problem: str | None, status: int) -> int:
+def _report(path: Path | None, recorder: Recorder | Pool, problem: str | None, status: int) -> int:
     """Say what went wrong, write the report; the status is a failure if that can't be done."""
     if problem is not None:
         _say(problem)
@@ -78,15 +81,14 @@ def _report(path: Path | None, recorder: Recorder, problem: str | None, status: 
     return status
 
 
-def _run(chosen: settings.Settings, recorders: list[Recorder], signals: Signals) -> None:
+def _run(chosen: settings.Settings, recorders: list[Recorder | Pool], signals: Signals) -> None:
     """Prepare and carry out; what was recorded stands in ``recorders`` from the time on when there is something."""
     _raise_descriptor_limit()
     try:
         scenario = read_scenario(chosen.scenario)
-        recorder = Recorder(scenario.traces)
-        recorders.append(recorder)
+        recorders.append(recorder := Recorder(scenario.traces))
         if chosen.role is Role.SERVER:
-            _serve(chosen, scenario, recorder, signals)
+            serve(chosen, scenario, recorders, signals, _say)
         else:
             _dial(chosen, scenario, recorder, signals)
     except ScenarioError as error:
@@ -102,58 +104,40 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _settle() -> None:
-    """What was made until now stays: no search for garbage in the middle of a measurement."""
-    gc.freeze()
-    gc.disable()
-
-
-def _serve(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, signals: Signals) -> None:
-    if chosen.index >= len(scenario.servers):
-        raise Misused(f"SERVER_ID: {chosen.index}, the scenario has {len(scenario.servers)} servers")
-    own = scenario.servers[chosen.index]
-    duplex_support.check(f"servers[{chosen.index}]", own.connections)
-    options = tcp.options(own.configuration)
-    with tcp.listener(chosen.ip, chosen.port, options) as listening:
-        server = Server(own, chosen.index, listening, recorder, _say)
-        _settle()
-        with contextlib.suppress(OSError):  # nobody wants to know
-            print(f"listening on {tcp.text(listening.getsockname())}", flush=True)  # noqa: T201 - with port 0 one asks
-        signals.end(server.engine)
-        recorder.begin()
-        server.run()
-
-
 def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, signals: Signals) -> None:
     if chosen.index >= len(scenario.clients):
         raise Misused(f"CLIENT_ID: {chosen.index}, the scenario has {len(scenario.clients)} clients")
     own = scenario.clients[chosen.index]
     where = f"clients[{chosen.index}]"
-    duplex_support.check(where, own.connections)
+    many = multiplexed(chosen, scenario)
+    support.check(where, own.connections, many=many)
     dialled = set(_connects(own.scenario))
     for one in dialled:
         far = scenario.servers[one.server_id].connections[one.server_connection_id]
-        duplex_support.check_pair(where, own.connections[one.client_connection_id], far)
+        support.check_pair(where, own.connections[one.client_connection_id], far, many=many)
         if one.router_id is not None:
             raise Misused(f"{where}: a connect through router {one.router_id}: there is no program for routers")
-    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, tcp.options(own.configuration), recorder)
-    _settle()
+    wire = wire_of(chosen, scenario, own, multiplex=many)
+    options = tcp.options(own.configuration)
+    place(own.configuration).take()
+    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, options, wire, scenario.id, recorder)
+    settle()
     _await_instant(chosen)
     signals.end(client.engine)
     recorder.begin()
     client.run()
 
 
-def _connects(operations: Sequence[ClientOp]) -> Iterator[Connect]:
+def _connects(operations: Sequence[m.ClientOp]) -> Iterator[m.Connect]:
     for one in operations:
-        if isinstance(one, Connect):
+        if isinstance(one, m.Connect):
             yield one
-        elif isinstance(one, ClientScope):
+        elif isinstance(one, m.ClientScope):
             for thread in one.threads:
                 yield from _connects(thread)
 
 
-def _resolved(chosen: settings.Settings, dialled: set[Connect]) -> dict[int, tcp.Address]:
+def _resolved(chosen: settings.Settings, dialled: set[m.Connect]) -> dict[int, tcp.Address]:
     found = {}
     for number in sorted({one.server_id for one in dialled}):
         if number not in chosen.peers:

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.connection import Connection, Program, receive_preamble
-from pytest_netbench.drivers.builtin.duplex import Duplex
+from pytest_netbench.drivers.builtin.connection import Connection, Program
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Task, Waits
 from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import MS, Thread
+from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
 
 _FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -37,13 +37,20 @@ class Server:
     """One server of a scenario, listening. ``say``: where a line goes that tells of a connection that failed."""
 
     def __init__(
-        self, server: m.Server, index: int, listening: socket.socket, recorder: Recorder, say: Callable[[str], None]
+        self,
+        server: m.Server,
+        index: int,
+        listening: socket.socket,
+        wire: Wire,
+        recorder: Recorder,
+        say: Callable[[str], None],
     ) -> None:
         self.poller = EpollPoller()
         self.engine = Engine(self.poller, time.monotonic_ns)
         self.recorder = recorder
         self._index = index
         self._listening = listening
+        self._wire = wire
         self._say = say
         self._programs = tuple(Program(one) for one in server.connections)
         self._accepted = 0
@@ -59,7 +66,7 @@ class Server:
             self.engine.run()
         finally:
             for connection in self._open:
-                connection.abandon()
+                connection.carrier.close()
 
     def _accept(self, task: Task) -> Waits:
         """Accept one connection a turn: those that are there aren't kept waiting by many that come at once."""
@@ -82,36 +89,35 @@ class Server:
             self._take(accepted, peer)
 
     def _take(self, accepted: socket.socket, peer: tcp.SocketAddress) -> None:
-        stream = Duplex(accepted, self.engine.clock)
-        connection = Connection(self, self._accepted, peer, self._index, stream, Checkpoints(self.engine))
+        carrier = self._wire.carrier(accepted, self.engine)
+        connection = Connection(self, self._accepted, peer, self._index, carrier, Checkpoints(self.engine))
         self._accepted += 1
         self.recorder.add(connection)
         self._open.add(connection)
-        thread = Thread(connection, connection.local, link=stream)
-        self.engine.spawn(thread, self._life(thread, connection, peer))
+        thread = Thread(connection, connection.local, link=carrier.link)
+        self.engine.spawn(thread, self._life(thread, connection, accepted, peer))
 
-    def _life(self, thread: Thread, connection: Connection, peer: tcp.SocketAddress) -> Waits:
+    def _life(
+        self, thread: Thread, connection: Connection, accepted: socket.SocketType, peer: tcp.SocketAddress
+    ) -> Waits:
         """Read the number of the program, run it, close the connection."""
-        stream = connection.stream
         try:
-            number = yield from receive_preamble(connection)
+            connection.addresses = peer, self._address or accepted.getsockname()
+            number = yield from self._wire.program(connection)
             if number >= len(self._programs):
                 why = f"it asks for program {number}, this server has {len(self._programs)}"
                 raise Failed(f"{connection.title}: {why}")  # noqa: TRY301 - ends this connection as others do
             connection.program = number
-            connection.addresses = peer, self._address or stream.socket.getsockname()
             yield from connection.carry_out(thread, self._programs[number])
             if (rest := connection.finish(thread)) is not None:
                 yield from rest
         except Failed as failure:
-            connection.abandon()
             self._problem(str(failure))
         except OSError as error:  # the kernel refuses to say to which address it was
             self._problem(f"{connection.title}: {tcp.reason(error)}")
         finally:
             self._open.discard(connection)
-            self.poller.closed(stream)
-            stream.socket.close()
+            connection.carrier.close()
 
     def _problem(self, text: str) -> None:
         self.recorder.problem(text)

@@ -7,21 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from pytest_netbench.drivers.builtin.ending import Misused, Unsupported
+from pytest_netbench.drivers.builtin.ending import Misused
 from pytest_netbench.roles import Role
 
-_TRANSPORTS = ("tcp",)
-_USAGE = f"usage: {{{','.join(_TRANSPORTS)}}} {{server,client}} [SCENARIO]"
 _MOST_PORT = 65535
-_FALSE = frozenset({"", "0", "false", "no", "off"})
+_FLAGS = {"true": True, "false": False, "": None}
+
+
+class Transport(StrEnum):
+    """Over what connections are made."""
+
+    TCP = "tcp"
+    TLS = "tls"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is run. ``index``: which endpoint of its role. ``arm``: the instant comes there, readiness goes there."""
+    """What is run. ``index``: which endpoint of its role. ``arm``: the instant comes there, readiness goes there.
 
+    ``multiplex``: whether streams go in frames, None if the scenario decides.
+    """
+
+    transport: Transport
     role: Role
     scenario: Path
     index: int
@@ -31,26 +41,31 @@ class Settings:
     local_ip: str
     report: Path | None
     arm: tuple[int, int] | None
+    multiplex: bool | None
+
+
+_USAGE = f"usage: {{{','.join(Transport)}}} {{server,client}} [SCENARIO]"
 
 
 def read(arguments: list[str], environment: Mapping[str, str]) -> Settings:
     """Read the command line and the environment.
 
     :raises Misused: if something is missing or can't be read.
-    :raises Unsupported: if a mode is asked for that there isn't.
     """
     if len(arguments) not in {2, 3} or arguments[1] not in {role.value for role in Role}:
         raise Misused(_USAGE)
-    transport, role = arguments[0], Role(arguments[1])
-    if transport not in _TRANSPORTS:
-        raise Misused(f"there is no transport {transport!r}; {_USAGE}")
+    if arguments[0] not in set(Transport):
+        raise Misused(f"there is no transport {arguments[0]!r}; {_USAGE}")
+    transport, role = Transport(arguments[0]), Role(arguments[1])
     scenario = arguments[2] if arguments[2:] else environment.get("SCENARIO", "")
     if not scenario:
         raise Misused(f"no scenario: name a file in SCENARIO; {_USAGE}")
-    if environment.get("MULTIPLEX", "").lower() not in _FALSE:
-        raise Unsupported(f"MULTIPLEX: the built-in {transport} driver has duplex connections only")
+    asked = environment.get("MULTIPLEX", "")
+    if asked not in _FLAGS:
+        raise Misused(f"MULTIPLEX: expected true or false, found {asked!r}")
     report = environment.get("NETBENCH_REPORT")
     return Settings(
+        transport=transport,
         role=role,
         scenario=Path(scenario),
         index=_number(environment, f"{role.name}_ID", 0),
@@ -60,6 +75,7 @@ def read(arguments: list[str], environment: Mapping[str, str]) -> Settings:
         local_ip=environment.get("LOCAL_IP", ""),
         report=Path(report) if report else None,
         arm=_arm(environment.get("NETBENCH_ARM")),
+        multiplex=_FLAGS[asked],
     )
 
 

@@ -31,14 +31,15 @@ class Signals:
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         alarm = _Alarm(reader)
-        task = Task(alarm)
+        task = Task(alarm, weight=0)
         task.awaited = READ
         task.generator = self._stop()  # not spawned: nothing waits for its end
         alarm.tasks.append(task)
         engine.poller.register(alarm)
         self._engine = engine
 
-    def ignore(self) -> None:
+    @staticmethod
+    def ignore() -> None:
         """The driver is at its end: let it finish."""
         for number in _NUMBERS:
             signal.signal(number, signal.SIG_IGN)

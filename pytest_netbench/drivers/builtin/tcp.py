@@ -8,13 +8,13 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from pytest_netbench.drivers.builtin.ending import Failed, Misused
+from pytest_netbench.drivers.builtin import configuration
+from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import PATIENCE_NS
-from pytest_netbench.errors import nearest
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 Address: TypeAlias = tuple[int, SocketAddress]
@@ -23,8 +23,6 @@ Address: TypeAlias = tuple[int, SocketAddress]
 _IP_BIND_ADDRESS_NO_PORT = 24
 ANY = frozenset({"", "::", "0.0.0.0"})  # noqa: S104 - what no own address is chosen by
 _MAPPED = "::ffff:"
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,44 +62,19 @@ class Options:
                     raise Failed(f"{name}={getattr(self, name[4:])}: {error.strerror}") from None
 
 
-def options(configuration: Mapping[str, str]) -> Options:
-    """The keys ``tcp.*`` of an endpoint's configuration; others are somebody else's.
+def options(said: Mapping[str, str]) -> Options:
+    """The keys ``tcp.*`` of an endpoint's configuration.
 
     :raises Misused: if one isn't known, or its value can't be read.
     """
-    found: dict[str, Any] = {}
-    for key, text in configuration.items():
-        if key.startswith("tcp."):
-            reader = _READERS.get(key)
-            if reader is None:
-                raise Misused(f"configuration: {key!r} is not an option; {nearest(key, _READERS)}")
-            found[key[4:]] = reader(key, text)
-    return Options(**found)
+    return Options(**configuration.chosen(said, "tcp.", _READERS))
 
 
-def _flag(key: str, text: str) -> bool:
-    if text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
-    raise Misused(f"configuration: {key}: expected true or false, found {text!r}")
-
-
-def _size(key: str, text: str) -> int:
-    if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31:
-        return int(text)
-    raise Misused(f"configuration: {key}: expected bytes, 1 to {(1 << 31) - 1}, found {text!r}")
-
-
-def _name(key: str, text: str) -> str:
-    if text.isascii() and text.isprintable() and 0 < len(text) < 16:  # noqa: PLR2004 - TCP_CA_NAME_MAX
-        return text
-    raise Misused(f"configuration: {key}: expected a name of at most 15 characters, found {text!r}")
-
-
-_READERS: Mapping[str, Callable[[str, str], object]] = {
-    "tcp.nodelay": _flag,
-    "tcp.congestion_control": _name,
-    "tcp.send_buffer": _size,
-    "tcp.receive_buffer": _size,
+_READERS: Mapping[str, configuration.Reader] = {
+    "nodelay": configuration.flag,
+    "congestion_control": configuration.name(15),  # TCP_CA_NAME_MAX
+    "send_buffer": configuration.size,
+    "receive_buffer": configuration.size,
 }
 
 
@@ -154,7 +127,24 @@ def dialler(target: Address, local_ip: str, chosen: Options, *, patient: bool = 
     return one
 
 
-def listener(ip: str, port: int, chosen: Options) -> socket.socket:
+def listeners(ip: str, port: int, chosen: Options, count: int) -> list[socket.socket]:
+    """Sockets that share an address; the kernel gives each connection to one of them.
+
+    :raises Failed: as for ``listener``.
+    """
+    first = listener(ip, port, chosen, shared=count > 1)
+    made = [first]
+    try:
+        while len(made) < count:
+            made.append(listener(ip, first.getsockname()[1], chosen, shared=True))
+    except BaseException:
+        for one in made:
+            one.close()
+        raise
+    return made
+
+
+def listener(ip: str, port: int, chosen: Options, *, shared: bool = False) -> socket.socket:
     """A socket that listens; ``::`` is both families, or IPv4 alone where there is no IPv6.
 
     :raises Failed: if the address is taken or isn't this host's.
@@ -166,6 +156,8 @@ def listener(ip: str, port: int, chosen: Options) -> socket.socket:
         one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if ip == "::":
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             chosen.apply(one)

@@ -5,11 +5,12 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.engine import Checkpoints, Engine, Task, Waits
+from pytest_netbench.drivers.builtin.engine import Checkpoints, Engine, Link, Task, Waits
 from pytest_netbench.drivers.builtin.recorder import Recorder
 
 MS = 1_000_000
@@ -21,13 +22,21 @@ TURN = 256
 END = -1
 
 
-class Stream(Protocol):
+class ProtocolError(OSError):
+    """The peer did what the protocol doesn't have: never the end of a time that was up first."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(errno.EPROTO, text)
+
+
+class Stream(Link, Protocol):
     """One stream of a connection. ``send`` and ``receive`` never wait, and raise OSError if the network fails.
 
     ``cut``: a time ended in the middle of what it carries. ``idle``: most likely nothing is there to be received yet,
     ``full``: no more can be sent yet: waiting first saves the attempt. ``patient``: it can wait itself.
     """
 
+    number: int | None
     cut: bool
     full: bool
     idle: bool
@@ -45,9 +54,23 @@ class Stream(Protocol):
     def finish(self) -> None:
         """Nothing more will be sent."""
 
+    def refuse(self) -> bool:
+        """Nothing more will be received: whether that is settled, else the peer must be waited for."""
+
 
 Rate: TypeAlias = tuple[int, int]
 """Bytes in a period, and the period in nanoseconds."""
+
+
+class _Opened(dict[int, Any]):
+    """Streams by their ids."""
+
+    def __init__(self, context: Any) -> None:  # noqa: ANN401 - a Context
+        super().__init__()
+        self._context = context
+
+    def __missing__(self, number: int) -> Any:  # noqa: ANN401 - a Stream
+        raise Failed(f"{self._context.title}, stream {number}: it is used before it is open")
 
 
 class Side:
@@ -55,8 +78,8 @@ class Side:
 
     __slots__ = ("receive_rates", "send_rates", "streams")
 
-    def __init__(self) -> None:
-        self.streams: dict[int, Stream] = {}
+    def __init__(self, context: Any) -> None:  # noqa: ANN401 - a Context
+        self.streams: dict[int, Any] = _Opened(context)
         self.send_rates: dict[int, Rate] | None = None
         self.receive_rates: dict[int, Rate] | None = None
 
@@ -68,8 +91,12 @@ class Context(Protocol):
     recorder: Recorder
     engine: Engine
 
-    def open(self, stream_id: int) -> Stream:
-        """Open a stream from here."""
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+
+    def open(self, thread: Thread, number: int, both_ways: bool) -> Waits | None:  # noqa: FBT001 - as the operations say
+        """Open a stream from here, for the thread's side; wait until the peer lets it."""
 
     def failure(self, stream: Stream, operation: str, reason: str) -> Failed:
         """An error that names this connection, the stream and the operation."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from pytest_netbench.drivers.builtin.ending import Ended
 from pytest_netbench.drivers.builtin.engine import AGAIN, READ, WRITE, Waits
-from pytest_netbench.drivers.builtin.thread import END, MS, TURN, Compiler, Rate, Step, Stream, Thread
+from pytest_netbench.drivers.builtin.thread import END, MS, TURN, Compiler, ProtocolError, Rate, Step, Stream, Thread
 from pytest_netbench.scenario import model as m
 
 
@@ -37,6 +37,7 @@ def _send(operation: m.Send) -> Step:
 def _send_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Waits:
     """Send so many bytes of an operation's ``amount``."""
     turns = TURN
+    thread.link = stream
     while True:
         if stream.full:
             yield WRITE
@@ -71,6 +72,7 @@ def _receive_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Wai
     """Receive so many bytes of an operation's ``amount``."""
     turns = TURN
     patient = stream.patient
+    thread.link = stream
     while True:
         alone = False
         if stream.idle:
@@ -116,6 +118,7 @@ def _drain(thread: Thread, stream: Stream, budget: int | None = None) -> Waits:
     """Receive until the peer finishes, or so many bytes; the end within a budget raises ``_AllReceived``."""
     turns = TURN
     left = budget
+    thread.link = stream
     while left is None or left:
         if stream.idle:
             yield READ
@@ -165,9 +168,10 @@ def _lost(thread: Thread, stream: Stream, operation: str, why: OSError | str) ->
     :raises Ended: in a timed ``iterate``.
     :raises Failed: outside, on a stream that no time has cut.
     """
-    if thread.timed:
+    broken = isinstance(why, ProtocolError)
+    if thread.timed and not broken:
         raise Ended
-    if not stream.cut:
+    if broken or not stream.cut:
         reason = why if isinstance(why, str) else (why.strerror or str(why)).lower()
         raise thread.context.failure(stream, operation, reason) from None
 
@@ -181,16 +185,37 @@ def _finish(operation: m.SendFinish) -> Step:
     return step
 
 
-def _nothing(_operation: object) -> Step:
-    """A stream without an own end can't refuse what comes: there is nothing to do."""
-    return lambda _thread: None
+def _refuse(operation: m.ReceiveFinish) -> Step:
+    number = operation.stream_id
+
+    def step(thread: Thread) -> Waits | None:
+        stream = thread.side.streams[number]
+        try:
+            settled = stream.refuse()
+        except OSError as error:
+            _lost(thread, stream, "receive finish", error)
+            return None
+        return None if settled else _refuse_rest(thread, stream)
+
+    return step
+
+
+def _refuse_rest(thread: Thread, stream: Stream) -> Waits:
+    """Wait until the peer has finished, too."""
+    thread.link = stream
+    try:
+        while not stream.refuse():
+            yield READ
+    except OSError as error:
+        _lost(thread, stream, "receive finish", error)
 
 
 def _open(operation: m.OpenBidirectionalStream | m.OpenSendStream) -> Step:
-    number = operation.stream_id
+    number, both_ways = operation.stream_id, isinstance(operation, m.OpenBidirectionalStream)
 
-    def step(thread: Thread) -> None:
-        thread.side.streams[number] = thread.context.open(number)
+    def step(thread: Thread) -> Waits | None:
+        rest: Waits | None = thread.context.open(thread, number, both_ways)
+        return rest
 
     return step
 
@@ -221,6 +246,6 @@ TRANSFERS: Mapping[type, Compiler] = {
     m.SendRate: _send_rate,
     m.Receive: _receive,
     m.ReceiveAll: _receive_all,
-    m.ReceiveFinish: _nothing,
+    m.ReceiveFinish: _refuse,
     m.ReceiveRate: _receive_rate,
 }

@@ -17,7 +17,8 @@ from pytest_netbench.telemetry.model import DriverReport
 from pytest_netbench.telemetry.report_json import load
 
 ROOT = Path(__file__).parents[3]
-PROGRAM = (sys.executable, "-I", "-S", str(ROOT / "pytest_netbench/drivers/builtin/__main__.py"), "tcp")
+DRIVER = (sys.executable, "-I", "-S", str(ROOT / "pytest_netbench/drivers/builtin/__main__.py"))
+PROGRAM = (*DRIVER, "tcp")
 HERE = "127.0.0.1"
 DEADLINE = 30
 OPEN = m.OpenBidirectionalStream(0)
@@ -58,11 +59,13 @@ class Done:
 class Running:
     """A driver that runs."""
 
-    def __init__(self, role: str, path: Path, env: Mapping[str, str], *, pass_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, role: str, path: Path, env: Mapping[str, str], *, transport: str = "tcp", pass_fds: Sequence[int] = ()
+    ) -> None:
         self.path = path.with_name(f"{role}-report.json")
         self.path.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            (*PROGRAM, role),
+            (*DRIVER, transport, role),
             env={**os.environ, "SCENARIO": str(path), "NETBENCH_REPORT": str(self.path), **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -104,9 +107,9 @@ def written(one: m.Scenario, folder: Path) -> Path:
 
 
 @contextmanager
-def serving(path: Path, **env: str) -> Iterator[tuple[Running, str]]:
+def serving(path: Path, *, transport: str = "tcp", **env: str) -> Iterator[tuple[Running, str]]:
     """A server, and its address."""
-    server = Running("server", path, {"IP": HERE, "PORT": "0", **env})
+    server = Running("server", path, {"IP": HERE, "PORT": "0", **env}, transport=transport)
     try:
         yield server, server.address()
     finally:
@@ -114,19 +117,24 @@ def serving(path: Path, **env: str) -> Iterator[tuple[Running, str]]:
 
 
 @contextmanager
-def dialling(path: Path, address: str, *, pass_fds: Sequence[int] = (), **env: str) -> Iterator[Running]:
+def dialling(
+    path: Path, address: str, *, transport: str = "tcp", pass_fds: Sequence[int] = (), **env: str
+) -> Iterator[Running]:
     """A client of the server at that address."""
-    client = Running("client", path, {"SERVER_0": address, **env}, pass_fds=pass_fds)
+    client = Running("client", path, {"SERVER_0": address, **env}, transport=transport, pass_fds=pass_fds)
     try:
         yield client
     finally:
         client.kill()
 
 
-def run(one: m.Scenario, folder: Path) -> tuple[Done, Done]:
+def run(one: m.Scenario, folder: Path, *, transport: str = "tcp", **env: str) -> tuple[Done, Done]:
     """Server and client of a scenario, run to their ends."""
     path = written(one, folder)
-    with serving(path) as (server, address), dialling(path, address) as client:
+    with (
+        serving(path, transport=transport, **env) as (server, address),
+        dialling(path, address, transport=transport, **env) as client,  # type: ignore[arg-type]  # the environment's
+    ):
         ended = client.wait()
         return server.stop(), ended
 

@@ -35,6 +35,9 @@ class World:
             link.interest |= task.awaited
         self.links[link.fd] = link
 
+    def closed(self, link: Link) -> None:
+        del self.links[link.fd]
+
     def poll(self, timeout: float) -> list[tuple[int, int]]:
         self.polls += 1
         assert self.polls < 1_000_000, "it spins"
@@ -111,6 +114,9 @@ class FakeStream:
     def finish(self) -> None:
         pass
 
+    def refuse(self) -> bool:
+        return True
+
     @property
     def total_sent(self) -> int:
         return sum(amount for _, amount in self.sent)
@@ -129,9 +135,11 @@ class FakeContext:
         self.checkpoints = checkpoints or Checkpoints(world.engine)
         self.stream = stream
 
-    def open(self, stream_id: int) -> Any:
-        self.stream.number = stream_id
-        return self.stream
+    title = "connection 0"
+
+    def open(self, thread: Thread, number: int, both_ways: bool) -> None:
+        self.stream.number = number
+        thread.side.streams[number] = self.stream
 
     def failure(self, stream: Any, operation: str, reason: str) -> Failed:
         return Failed(f"stream {stream.number}, {operation}: {reason}")
@@ -139,7 +147,7 @@ class FakeContext:
 
 def start(world: World, operations: Sequence[m.ConnectionOp], context: FakeContext) -> Thread:
     """Let operations be carried out from the next turn on; stream 0 is open already."""
-    side = Side()
+    side = Side(context)
     if context.stream is not None:
         side.streams[0] = context.stream
     thread = Thread(context, side, link=context.stream)

@@ -312,7 +312,7 @@ def test_what_duplex_cant_carry_is_status_127(tmp_path: Path) -> None:
     two = m.Connection(peer_streams=((m.Receive(0, 1),), (m.Receive(1, 1),)))
     both = m.Scenario("x", one.clients, (m.Server((two,)),))
     for role in ("client", "server"):
-        done = Running(role, written(both, tmp_path), {"SERVER_0": f"{HERE}:1"}).wait()
+        done = Running(role, written(both, tmp_path), {"SERVER_0": f"{HERE}:1", "MULTIPLEX": "false"}).wait()
         assert done.status == 127
         assert done.errors.startswith(f"{role}s[0].connections[0] has 2 streams: ")
 

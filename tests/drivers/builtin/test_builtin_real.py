@@ -27,7 +27,7 @@ def _scenario(name: str) -> m.Scenario:
     one = m.Connect(0, 0, 0)
     return {
         "connect": lambda: connect(connections=30),
-        "ping": lambda: ping(time=0.1, size=[1000, 50_000]),
+        "ping": lambda: ping(time=0.6, size=[1000, 50_000]),
         "request_response": lambda: request_response(response=3_000_000),
         "fan_out": lambda: fan_out(servers=3, response=500_000),
         "rates": lambda: request_response(response=50_000, server_send_rate=(20_000, 0.01)),

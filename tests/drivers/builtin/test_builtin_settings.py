@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_netbench.drivers.builtin import settings, tcp
-from pytest_netbench.drivers.builtin.ending import Misused, Unsupported
+from pytest_netbench.drivers.builtin.ending import Misused
 from pytest_netbench.roles import Role
 
 BASE = {"SCENARIO": "x.json"}
@@ -38,13 +38,14 @@ def test_a_client_reads_who_and_whom() -> None:
     [
         ([], BASE, "usage: "),
         (["tcp", "router"], BASE, "usage: "),
-        (["quic", "server"], BASE, "no transport 'quic'"),
+        (["udp", "server"], BASE, "no transport 'udp'"),
         (["tcp", "server"], {}, "no scenario"),
         (["tcp", "server"], {**BASE, "PORT": "65536"}, "PORT: expected a port"),
         (["tcp", "server"], {**BASE, "SERVER_ID": "-1"}, "SERVER_ID: expected a number, found '-1'"),
         (["tcp", "client"], {**BASE, "SERVER_0": "host"}, "SERVER_0: expected HOST:PORT, found 'host'"),
         (["tcp", "client"], {**BASE, "SERVER_0": "host:x"}, "SERVER_0: expected a port"),
         (["tcp", "client"], {**BASE, "NETBENCH_ARM": "5"}, "NETBENCH_ARM: expected READFD,WRITEFD"),
+        (["tcp", "client"], {**BASE, "MULTIPLEX": "1"}, "MULTIPLEX: expected true or false, found '1'"),
     ],
 )
 def test_an_offence_is_named(arguments: list[str], env: dict[str, str], text: str) -> None:
@@ -53,11 +54,11 @@ def test_an_offence_is_named(arguments: list[str], env: dict[str, str], text: st
         settings.read(arguments, env)
 
 
-def test_multiplexing_is_unsupported() -> None:
-    """It is refused, never run as something else."""
-    with pytest.raises(Unsupported, match="duplex"):
-        settings.read(["tcp", "server"], {**BASE, "MULTIPLEX": "true"})
-    settings.read(["tcp", "server"], {**BASE, "MULTIPLEX": "false"})
+@pytest.mark.parametrize(("text", "asked"), [("true", True), ("false", False), ("", None), (None, None)])
+def test_the_mode_is_asked_for_or_left_to_the_scenario(text: str | None, asked: bool | None) -> None:
+    """As the real drivers have it: exactly true or false."""
+    env = BASE if text is None else {**BASE, "MULTIPLEX": text}
+    assert settings.read(["tcp", "server"], env).multiplex is asked
 
 
 def test_options_are_read_from_the_configuration() -> None:

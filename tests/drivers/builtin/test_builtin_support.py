@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_netbench.drivers.builtin.duplex_support import check, check_pair
 from pytest_netbench.drivers.builtin.ending import Misused, Unsupported
+from pytest_netbench.drivers.builtin.support import check, check_pair
 from pytest_netbench.scenario import model as m
 
 OPEN = m.OpenBidirectionalStream(0)
 
 
 def _checked(*operations: m.ConnectionOp, peer: tuple[tuple[m.ConnectionOp, ...], ...] = ()) -> None:
-    check("clients[0]", (m.Connection(), m.Connection(ops=operations, peer_streams=peer)))
+    check("clients[0]", (m.Connection(), m.Connection(ops=operations, peer_streams=peer)), many=False)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_both_ends_receiving_all_is_unsupported() -> None:
     """Neither would close."""
     near = m.Connection(ops=(OPEN, m.Send(0, 1), m.ReceiveAll(0)))
     far = m.Connection(peer_streams=((m.Send(0, 1), m.ReceiveAll(0)),))
-    check_pair("clients[0]", near, m.Connection(peer_streams=((m.Receive(0, 1),),)))
+    check_pair("clients[0]", near, m.Connection(peer_streams=((m.Receive(0, 1),),)), many=False)
     with pytest.raises(Unsupported, match=r"^clients\[0\]: both ends receive all"):
-        check_pair("clients[0]", near, far)
+        check_pair("clients[0]", near, far, many=False)
 
 
 @pytest.mark.parametrize(

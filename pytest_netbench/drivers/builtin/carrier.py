@@ -1,0 +1,140 @@
+"""What carries the streams of a connection? One interface, however they are: one raw, many in frames, or QUIC's own.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from pytest_netbench.drivers.builtin import tcp
+from pytest_netbench.drivers.builtin.engine import READ, WRITE, Link, Task, Waits
+from pytest_netbench.drivers.builtin.thread import MS, Thread
+from pytest_netbench.telemetry.model import StreamBytes
+
+LANDING = memoryview(bytearray(256 * 1024))
+"""Where what is read lands: nobody looks at it."""
+
+_LEFT_TO_KERNEL = 16
+"""Up to so many unacknowledged segments are left to the kernel when a connection closes."""
+
+_LINGER_MS = 5000
+_LONGEST_LOOK_MS = 50
+
+
+class Carrier(Protocol):
+    """The streams of one connection, from when it is up. What can't be done raises OSError or ``Failed``.
+
+    ``link``: what a thread waits for before there is a stream. ``first_ns``, ``last_ns``: payload received.
+    ``retransmits``: segments sent again, known once it has ended.
+    """
+
+    first_ns: int | None
+    last_ns: int | None
+    retransmits: int | None
+
+    @property
+    def link(self) -> Link:
+        """The connection itself, as the poller knows it."""
+
+    def raw(self, landing: memoryview) -> int:
+        """Take bytes from before the first stream's: how many, 0 at the end.
+
+        :raises BlockingIOError: if there is nothing yet.
+        """
+
+    def begin(self, thread: Thread, programs: int) -> None:
+        """The connection's program is known: the peer may open streams 0 to ``programs - 1``."""
+
+    def flush(self) -> None:
+        """Send now what waits for the first payload."""
+
+    def open(self, thread: Thread, number: int, both_ways: bool) -> Waits | None:  # noqa: FBT001 - as the operations say
+        """Open a stream from here, for the thread's side; wait until the peer lets it."""
+
+    def accept(self, thread: Thread, number: int) -> Waits | None:
+        """Wait for a stream that the peer opens, for the thread's side."""
+
+    def end(self, thread: Thread) -> Waits | None:
+        """The program is done: wait until closing takes nothing away from the peer."""
+
+    def close(self) -> None:
+        """Close, whatever is in flight; what the kernel counted is asked for before."""
+
+    def streams(self) -> tuple[StreamBytes, ...]:
+        """What each stream carried."""
+
+
+class Channel:
+    """A connected socket as a channel of bytes in their order, and as the poller knows it."""
+
+    __slots__ = ("fd", "interest", "socket", "tasks")
+
+    whole = True
+    """A read that takes less than it could has taken all that is there."""
+
+    def __init__(self, connected: socket.SocketType) -> None:
+        self.socket: Any = connected
+        self.fd = connected.fileno()
+        self.tasks: list[Task] = []
+        self.interest = 0
+
+    def receive(self, landing: memoryview) -> int:
+        """Take what is there: how many bytes, 0 at the end.
+
+        :raises BlockingIOError: if there is nothing yet.
+        :raises OSError: if the network fails.
+        """
+        came: int = self.socket.recv_into(landing, 0, socket.MSG_DONTWAIT)
+        return came
+
+    def send(self, parts: Sequence[bytes | memoryview]) -> int:
+        """Send of these, in their order: how many bytes were.
+
+        :raises BlockingIOError: if it must be waited for.
+        :raises OSError: if the network fails.
+        """
+        sent: int = self.socket.sendmsg(parts, (), socket.MSG_DONTWAIT)
+        return sent
+
+    def half_close(self) -> None:
+        """Tell the peer that nothing more comes.
+
+        :raises OSError: if the network fails.
+        """
+        self.socket.shutdown(socket.SHUT_WR)
+
+
+class Occasion:
+    """Something that the peer will do, as a link: whoever waits for it reads it, a carrier says when it is there."""
+
+    __slots__ = ("fd", "interest", "tasks")
+
+    def __init__(self) -> None:
+        self.fd = -1
+        self.tasks: list[Task] = []
+        self.interest = READ | WRITE  # always: the poller has nothing to look for
+
+
+def in_flight(one: socket.SocketType) -> tuple[bool, int | None]:
+    """Whether so much isn't acknowledged yet that closing should wait, and the segments that were sent again so far.
+
+    What has to be sent again meanwhile is still counted then, and no reset takes away what the peer hasn't read.
+    """
+    said = tcp.kernel_says(one)
+    if said is None:
+        return False, None
+    unacknowledged, retransmits, unsent = said
+    return unsent > 0 or unacknowledged > _LEFT_TO_KERNEL, retransmits
+
+
+def linger(one: socket.SocketType, thread: Thread) -> Waits:
+    """Stay while much is in flight, but not for ever."""
+    engine = thread.context.engine
+    until = engine.clock() + _LINGER_MS * MS
+    look = MS
+    while in_flight(one)[0] and engine.clock() < until:
+        yield from engine.sleep_until(engine.clock() + look, thread)
+        look = min(2 * look, _LONGEST_LOOK_MS * MS)

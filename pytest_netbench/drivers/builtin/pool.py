@@ -1,0 +1,134 @@
+"""How do several processes serve one address? Each with a socket of its own; their reports become one.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from pytest_netbench.drivers.builtin.ending import DriverError, Failed, Status, Stopped
+from pytest_netbench.drivers.builtin.recorder import Recorder
+from pytest_netbench.drivers.builtin.signals import Signals
+from pytest_netbench.errors import RunError
+from pytest_netbench.telemetry.model import CpuScope, CpuUse, DriverReport
+from pytest_netbench.telemetry.report_json import load, write
+
+_Value = TypeVar("_Value")
+
+
+class Pool:
+    """Processes that serve until a signal comes. ``report``: of all of them, once they have ended."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, int] = {}
+        self._reports: list[DriverReport] = []
+        self._problems: list[str] = []
+
+    def run(self, processes: int, serve: Callable[[int], Recorder], ready: Callable[[], None]) -> None:
+        """Start them, wait for the signal that ends them; ``serve`` carries out the one of that number.
+
+        :raises Stopped: when the signal has come to this process, and they have ended.
+        :raises Failed: if one ends by itself, with which the others are ended.
+        """
+        with tempfile.TemporaryDirectory(prefix="netbench-") as folder:
+            paths = [Path(folder, f"{number}.json") for number in range(processes)]
+            try:
+                for number, path in enumerate(paths):
+                    self._start(number, serve, path)
+                ready()
+                self._watch()
+            finally:
+                self._stop()
+                self._gather(paths)
+
+    def _watch(self) -> None:
+        """Wait for the signal; it may come to a whole group, of which some end before this process hears of it."""
+        while self._children:
+            number, code = self._ended()
+            if code:
+                raise Failed(f"server process {number} ended with status {code}")
+
+    def _ended(self) -> tuple[int, int]:
+        """Wait for one to end: its number, and its status."""
+        pid, status = os.wait()
+        return self._children.pop(pid), os.waitstatus_to_exitcode(status)
+
+    def _start(self, number: int, serve: Callable[[int], Recorder], path: Path) -> None:
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid:
+            self._children[pid] = number
+        else:
+            _live(number, serve, path)
+
+    def _stop(self) -> None:
+        Signals.ignore()  # it may come to the whole group, and so a second time
+        for pid in self._children:
+            os.kill(pid, signal.SIGTERM)
+        while self._children:
+            number, code = self._ended()
+            if code:
+                self._problems.append(f"server process {number} ended with status {code}")
+
+    def _gather(self, paths: Iterable[Path]) -> None:
+        for number, path in enumerate(paths):
+            try:
+                self._reports.append(load(path.read_bytes()))
+            except (OSError, RunError) as error:
+                self._problems.append(f"server process {number} left no report: {error}")
+
+    def problem(self, text: str) -> None:
+        """Something that the scenario doesn't say has happened."""
+        self._problems.append(text)
+
+    def report(self) -> DriverReport:
+        """The reports of all, as one."""
+        return merged(self._reports, self._problems)
+
+
+def _live(number: int, serve: Callable[[int], Recorder], path: Path) -> NoReturn:
+    """Be one of the processes, to its end."""
+    status: int = Status.FAILED
+    recorder: Recorder | None = None
+    try:
+        recorder = serve(number)
+        status = Status.OK
+    except Stopped:
+        status = Status.OK
+    except DriverError as error:
+        os.write(sys.stderr.fileno(), f"{error}\n".encode())
+        status = error.status
+    finally:
+        Signals.ignore()
+        if recorder is not None:
+            write(recorder.report(), path)
+        os._exit(status)
+
+
+def merged(reports: Sequence[DriverReport], problems: Sequence[str] = ()) -> DriverReport:
+    """Several processes' reports as that of one driver: instants at the outside, the rest added up."""
+    cpu = [one.cpu.seconds for one in reports if one.cpu is not None]
+    memory = [one.peak_rss for one in reports if one.peak_rss is not None]
+    return DriverReport(
+        began_ns=min((one.began_ns for one in reports if one.began_ns is not None), default=None),
+        first_byte_ns=min((one.first_byte_ns for one in reports if one.first_byte_ns is not None), default=None),
+        last_byte_ns=max((one.last_byte_ns for one in reports if one.last_byte_ns is not None), default=None),
+        connections=tuple(one for report in reports for one in report.connections),
+        samples=_joined([one.samples for one in reports]),
+        cpu=CpuUse(sum(cpu), CpuScope.WINDOW) if cpu else None,
+        peak_rss=sum(memory) if memory else None,
+        problems=(*(one for report in reports for one in report.problems), *problems),
+        marks=_joined([one.marks for one in reports]),
+    )
+
+
+def _joined(parts: Sequence[Mapping[str, tuple[_Value, ...]]]) -> dict[str, tuple[_Value, ...]]:
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: tuple(one for part in parts for one in part.get(name, ())) for name in names}

@@ -1,0 +1,41 @@
+"""What is prepared in the same way for a client and for a server? The mode, the wire, and a quiet interpreter.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import gc
+
+from pytest_netbench.drivers.builtin.settings import Settings, Transport
+from pytest_netbench.drivers.builtin.wire import Wire
+from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.analysis import analyse
+
+
+def multiplexed(chosen: Settings, scenario: m.Scenario) -> bool:
+    """Whether streams go in frames: as asked, or where a connection of the scenario has more than one."""
+    if chosen.multiplex is not None:
+        return chosen.multiplex
+    return analyse(scenario).streams_per_connection > 1
+
+
+def wire_of(chosen: Settings, scenario: m.Scenario, own: m.Client | m.Server, *, multiplex: bool) -> Wire:
+    """How this endpoint's connections carry streams.
+
+    :raises Misused: if the endpoint's configuration or its certificates can't be read.
+    :raises Unsupported: if this Python can't do what is chosen.
+    """
+    if chosen.transport is Transport.TCP:
+        return Wire(multiplex=multiplex)
+    from pytest_netbench.drivers.builtin import security  # not for others: it takes time and memory
+
+    if isinstance(own, m.Client):
+        return security.for_client(scenario, own, multiplex=multiplex)
+    return security.for_server(scenario, own, multiplex=multiplex)
+
+
+def settle() -> None:
+    """What was made until now stays: no search for garbage in the middle of a measurement."""
+    gc.freeze()
+    gc.disable()

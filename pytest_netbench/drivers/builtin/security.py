@@ -1,0 +1,209 @@
+"""How is a connection made secure? Certificates of the scenario, names, versions and ciphers, and the handshake.
+
+This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_netbench.drivers.builtin import configuration
+from pytest_netbench.drivers.builtin.connection import Connection, receive_preamble
+from pytest_netbench.drivers.builtin.ending import Failed, Misused, Unsupported
+from pytest_netbench.drivers.builtin.engine import READ, WRITE, Waits
+from pytest_netbench.drivers.builtin.secure import SecureChannel, SecureDuplex
+from pytest_netbench.drivers.builtin.wire import Wire
+from pytest_netbench.scenario import model as m
+
+PREAMBLE, SNI = "preamble", "sni"
+"""Where a client says which program it wants: in its first 8 bytes, as over TCP, or in the server's name alone."""
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_OF_1_3 = "TLS_"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What users compare; None leaves it to both ends."""
+
+    version: str | None = None
+    cipher: str | None = None
+    alpn: str | None = None
+    connection_id: str = PREAMBLE
+
+
+_READERS: Mapping[str, configuration.Reader] = {
+    "version": configuration.one_of(*_VERSIONS),
+    "cipher": configuration.name(63),
+    "alpn": configuration.name(255),
+    "connection_id": configuration.one_of(PREAMBLE, SNI),
+}
+
+
+def options(said: Mapping[str, str]) -> Options:
+    """The keys ``tls.*`` of an endpoint's configuration.
+
+    :raises Misused: if one isn't known, or its value can't be read.
+    """
+    return Options(**configuration.chosen(said, "tls.", _READERS))
+
+
+class SecureWire(Wire):
+    """What all connections in TLS have in common."""
+
+    duplex = SecureDuplex
+    channel = SecureChannel
+    greets = True
+
+    def __init__(self, context: ssl.SSLContext, chosen: Options, *, multiplex: bool) -> None:
+        super().__init__(multiplex=multiplex)
+        self.patient = False
+        self.preamble = chosen.connection_id != SNI
+        self._context = context
+        self._chosen = chosen
+        _restrict(context, chosen)
+
+    def greet(self, connection: Connection, name: str | None) -> Waits:
+        """Carry out the handshake on a connection's socket, as a client if the server's ``name`` is given.
+
+        :raises Failed: if the ends don't agree, or don't trust each other.
+        """
+        link: Any = connection.carrier.link
+        link.socket.settimeout(0)
+        try:
+            wrapped = self._context.wrap_socket(
+                link.socket, server_side=name is None, do_handshake_on_connect=False, server_hostname=name
+            )
+            link.secured(wrapped)
+            yield from _handshake(wrapped)
+        except (OSError, ValueError) as error:
+            raise Failed(f"{connection.title}, TLS handshake: {reason(error)}") from None
+        if (wanted := self._chosen.alpn) is not None and (found := wrapped.selected_alpn_protocol()) != wanted:
+            other = f"chose {found!r}" if found is not None else "has none of that name"
+            raise Failed(f"{connection.title}, TLS handshake: ALPN {wanted!r} is asked for, the peer {other}")
+
+    def program(self, connection: Connection) -> Generator[int, None, int]:
+        """Carry out the handshake, then read the program's number, or take it from the server's name.
+
+        :raises Failed: as for ``greet``, or if the name has no number.
+        """
+        yield from self.greet(connection, None)
+        if self.preamble:
+            return (yield from receive_preamble(connection))
+        link: Any = connection.carrier.link
+        asked: str = getattr(link.socket, _ASKED, None) or ""
+        label = asked.partition(".")[0]
+        if not (label.isascii() and label.isdigit()):
+            raise Failed(f"{connection.title}: the client asks for the name {asked!r}, expected NUMBER.ID.net")
+        return int(label)
+
+
+_ASKED = "netbench_name"
+
+
+def for_client(scenario: m.Scenario, client: m.Client, *, multiplex: bool) -> SecureWire:
+    """What a client needs: the authorities that it trusts.
+
+    :raises Misused: if the scenario has none for it, or they can't be read.
+    :raises Unsupported: if this Python can't do what is chosen.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not client.certificate_authorities:
+        raise Misused("the client trusts no certificate authority: the scenario needs certificates for TLS")
+    for index in client.certificate_authorities:
+        with _read("certificate_authorities", index):
+            context.load_verify_locations(cadata=_certificate(scenario, "certificate_authorities", index))
+    return SecureWire(context, options(client.configuration), multiplex=multiplex)
+
+
+def for_server(scenario: m.Scenario, server: m.Server, *, multiplex: bool) -> SecureWire:
+    """What a server needs: its key and chain.
+
+    :raises Misused: if the scenario has none for it, or they can't be read.
+    :raises Unsupported: if this Python can't do what is chosen.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    key = _certificate(scenario, "private_key", server.private_key)
+    chain = _certificate(scenario, "certificate", server.certificate)
+    with _in_memory(key) as key_file, _in_memory(chain) as chain_file, _read("certificate", server.certificate):
+        context.load_cert_chain(chain_file, key_file)
+    context.sni_callback = lambda connected, name, _context: setattr(connected, _ASKED, name)
+    return SecureWire(context, options(server.configuration), multiplex=multiplex)
+
+
+def _certificate(scenario: m.Scenario, field: str, index: int) -> str:
+    if index >= len(scenario.certificates) or not scenario.certificates[index].pem:
+        have = len(scenario.certificates)
+        raise Misused(f"{field}: TLS needs certificate {index}, the scenario has {have} with a text in PEM")
+    return scenario.certificates[index].pem
+
+
+@contextlib.contextmanager
+def _read(field: str, index: int) -> Iterator[None]:
+    try:
+        yield
+    except (ssl.SSLError, ValueError, OSError) as error:
+        raise Misused(f"{field}: certificate {index} can't be read: {reason(error)}") from None
+
+
+@contextlib.contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    """A path from which a text can be read, on no disk."""
+    descriptor = os.memfd_create("netbench")
+    try:
+        os.write(descriptor, text.encode())
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _restrict(context: ssl.SSLContext, chosen: Options) -> None:
+    """Allow what is chosen, and nothing else."""
+    version, cipher = chosen.version, chosen.cipher
+    if cipher is not None:
+        older = "1.3" if cipher.startswith(_OF_1_3) else "1.2"
+        if version not in {None, older}:
+            raise Misused(f"tls.cipher: {cipher} is one of TLS {older}, tls.version is {version}")
+        version = older
+        _restrict_cipher(context, cipher, version)
+    if version is not None:
+        context.minimum_version = context.maximum_version = _VERSIONS[version]
+    if chosen.alpn is not None:
+        context.set_alpn_protocols([chosen.alpn])
+
+
+def _restrict_cipher(context: Any, cipher: str, version: str) -> None:  # noqa: ANN401 - newer than what mypy knows
+    if version == "1.3" and not hasattr(context, "set_ciphersuites"):
+        raise Unsupported(f"tls.cipher={cipher}: this Python's ssl chooses no ciphers of TLS 1.3, only of 1.2")
+    try:
+        (context.set_ciphersuites if version == "1.3" else context.set_ciphers)(cipher)
+    except ssl.SSLError:
+        raise Unsupported(f"tls.cipher={cipher}: {ssl.OPENSSL_VERSION} has none of that name") from None
+
+
+def _handshake(connected: ssl.SSLSocket) -> Generator[int, None, None]:
+    while True:
+        try:
+            connected.do_handshake()
+        except ssl.SSLWantReadError:
+            yield READ
+        except ssl.SSLWantWriteError:
+            yield WRITE
+        else:
+            return
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.lower()
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return "the peer closed"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return str(error.reason).lower().replace("_", " ")
+    return (getattr(error, "strerror", None) or str(error)).lower()

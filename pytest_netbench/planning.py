@@ -188,8 +188,19 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         contend=lambda arms, link: matching.contest(session, made, arms, link),
         judged=session.judged,
         spend=session.budget.spend,
-        standards=Standards(session.references, session.acceptances(session.settings.ab or made.spec.ab)),
+        standards=standards(session, made.spec),
     )
+
+
+def standards(session: Session, wanted: Spec) -> Standards:
+    """To what a test is held.
+
+    :raises NetbenchError: if a baseline, an acceptance or the calibration can't be used.
+    """
+    arms = session.settings.ab or wanted.ab
+    if not wanted.gate:
+        return Standards()
+    return Standards(session.references, session.acceptances(arms), session.calibration)
 
 
 class Clock(Protocol):

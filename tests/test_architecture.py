@@ -163,6 +163,10 @@ MAY_BEGIN_CODE = {
     ("pytest_netbench.drivers.process", "ctypes.CDLL"): "the C library",
     ("pytest_netbench.drivers.launcher", "os.execv"): "the same driver, at the instant",
     ("pytest_netbench.telemetry.host", "ctypes.CDLL"): "the C library",
+    ("pytest_netbench.drivers.adapter.children", "subprocess.Popen"): "the commands of that driver's row",
+    ("pytest_netbench.drivers.adapter.children", "ctypes.CDLL"): "the C library",
+    ("pytest_netbench.drivers.adapter.container", "os.fork"): "a copy of itself mounts the folders of one",
+    ("pytest_netbench.drivers.adapter.container", "ctypes.CDLL"): "the C library",
 }
 """Where on a host that is right, and why: nothing of it comes from a coordinator."""
 

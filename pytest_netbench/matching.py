@@ -12,7 +12,7 @@ import pytest
 
 from pytest_netbench.contest import Contest
 from pytest_netbench.drivers.build import built
-from pytest_netbench.errors import NetbenchError, UsageError
+from pytest_netbench.errors import NetbenchError, Unsupported, UsageError
 from pytest_netbench.gate.contenders import Contender, contenders
 from pytest_netbench.marker import EACH
 from pytest_netbench.options import OPTIONS
@@ -32,6 +32,11 @@ CONTEST: pytest.StashKey[Contest | NetbenchError] = pytest.StashKey()
 BY_HAND = frozenset({"server_coord", "client_coord"})
 """The fixtures of a test that carries out its rounds itself, so that nobody else can interleave them."""
 
+
+class NotBuilt(UsageError):
+    """A git ref was asked for of a driver that no repository builds."""
+
+
 _ONCE = frozenset({"save", "reason", "accept", "keep-hosts"})
 """Options that a command which repeats one test doesn't carry on."""
 
@@ -44,7 +49,8 @@ def is_gated(session: Session, wanted: Spec) -> bool:
 def prepare(session: Session, items: Sequence[pytest.Item]) -> None:
     """Count what is gated, and make what arms need: builds happen here, before the first host is made.
 
-    An arm that can't be made fails its test when that is run, not the others.
+    An arm that can't be made fails its test when that is run, not the others. A driver that isn't built can't differ
+    between two git refs: its tests are skipped, if there are others that do.
     """
     from pytest_netbench.planning import spec
 
@@ -52,10 +58,16 @@ def prepare(session: Session, items: Sequence[pytest.Item]) -> None:
     gated = [one for one in specs if is_gated(session, one)]
     session.entries = sum(len(one.gate) for one in gated)
     session.budget.gated, session.budget.others = len(gated), len(specs) - len(gated)
+    made: list[pytest.Item] = []
     for item, wanted in zip(items, specs, strict=True):
         chosen = session.settings.ab or wanted.ab
         if chosen is not None and hasattr(item, "callspec") and BY_HAND.isdisjoint(getattr(item, "fixturenames", ())):
             item.stash[CONTEST] = _contest(session, item, wanted, chosen)
+            made.append(item)
+    if any(isinstance(item.stash[CONTEST], Contest) for item in made):
+        for item in made:
+            if isinstance(error := item.stash[CONTEST], NotBuilt):  # the refs are about others
+                item.stash[CONTEST] = Unsupported(str(error))
 
 
 def _contest(session: Session, item: pytest.Item, wanted: Spec, chosen: Arms) -> Contest | NetbenchError:
@@ -80,6 +92,8 @@ def _rows(*arms: Contender) -> Iterator[Driver]:
 def contest_of(item: pytest.Item) -> Contest | None:
     """The arms of a test, if it has some; if they could not be made, the test ends in the words of what failed."""
     made = item.stash.get(CONTEST, None)
+    if isinstance(made, Unsupported):
+        pytest.skip(f"unsupported: {made}")
     if isinstance(made, NetbenchError):
         pytest.fail(str(made), pytrace=False)
     return None if made is None else replace(made, attempt=getattr(item, "execution_count", 1))
@@ -125,7 +139,7 @@ class Workshop:
         :raises BuildError: if it fails.
         """
         if not row.build:
-            raise UsageError(f"driver {row.name} can't be built from {ref!r}: it has no `build` command")
+            raise NotBuilt(f"driver {row.name} can't be built from {ref!r}: it has no `build` command")
         return built(row, ref, self._session.settings.home)
 
 

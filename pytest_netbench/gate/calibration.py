@@ -1,7 +1,8 @@
 """How good is the gate here? What sessions of equal arms came to: false alarms, power, what differs between sessions.
 
 Regressions are put into the recorded ratios, per byte or per operation: a candidate that costs 5 % more in each of its
-units has ratios that are ln 1.05 higher. Runs beyond those that were live are drawn from whole blocks of two pairs.
+units has ratios that are ln 1.05 higher. Runs beyond those that were live are drawn from whole blocks of two pairs,
+whose arms a coin exchanges: they are equal, so that which of them is called the candidate says nothing.
 """
 
 from __future__ import annotations
@@ -91,9 +92,9 @@ def sight(recorded: Recorded, limits: Limits, *, runs: int = RUNS, seed: int = 1
         return None
     rng = random.Random(seed)  # noqa: S311 - draws, not keys
     spent: list[int] = []
-    alarms = sum(_drawn_run(rng, blocks, 0.0, limits, spent) for _ in range(runs))
+    alarms = sum(drawn_run(rng, blocks, 0.0, limits, spent) for _ in range(runs))
     power = {
-        effect: sum(_drawn_run(rng, blocks, math.log1p(effect), limits, []) for _ in range(runs)) / runs
+        effect: sum(drawn_run(rng, blocks, math.log1p(effect), limits, []) for _ in range(runs)) / runs
         for effect in EFFECTS
     }
     whole = estimate([one for block in blocks for one in block], limits.trim)
@@ -113,13 +114,14 @@ def sight(recorded: Recorded, limits: Limits, *, runs: int = RUNS, seed: int = 1
     )
 
 
-def _drawn_run(
+def drawn_run(
     rng: random.Random, blocks: Sequence[tuple[float, ...]], effect: float, limits: Limits, spent: list[int]
 ) -> bool:
     """One gate run of one metric on blocks that are drawn; whether it fails."""
 
     def draw() -> list[float]:
-        return [one + effect for block in rng.choices(blocks, k=MOST // BLOCK) for one in block]
+        drawn = [(block, rng.choice((1, -1))) for block in rng.choices(blocks, k=MOST // BLOCK)]
+        return [sign * one + effect for block, sign in drawn for one in block]
 
     ratios, look = draw(), 0
     state = Screen.NEXT

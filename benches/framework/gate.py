@@ -1,0 +1,208 @@
+"""How often does the gate fail unchanged code, and how often does it catch a slowdown? On recorded rounds.
+
+The corpus (``gate_corpus.py`` records it) has sessions of equal arms of the built-in driver, on a machine that others
+used at the same time. A live run takes one figure of one session through the screen and, if it is suspect, through a
+confirmation by the sessions that follow. Resampled runs are drawn from whole blocks of two pairs, whose arms a coin
+exchanges, and counted apart. A
+slowdown of 5 % per byte or per operation is put into the candidate's recorded values.
+
+Beside it, the real pytest-benchmark decides on the same rounds by ``--benchmark-compare-fail=mean:5%``: ten rounds of a
+session against ten of another, as stored numbers are used, which it is made to read by a clock that replays them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from figures import Better, Figure, main, missing
+from gate_corpus import CORPUS
+
+from pytest_netbench.gate.calibration import Recorded, drawn_run, upper_bound
+from pytest_netbench.gate.decision import LOOKS, MOST, Confirmation, Screen, confirm, confirmation, screen, seen
+from pytest_netbench.gate.estimate import log_ratio
+from pytest_netbench.gate.limits import ALPHA, Gate, Limits, limits
+from pytest_netbench.result.catalogue import describe
+
+SLOWER = math.log1p(0.05)
+ROUNDS = 10
+POWER = {
+    "power_cpu_per_byte": ("test_download", "client.cpu_per_byte"),
+    "power_cpu_per_op": ("test_ping", "client.cpu_per_op"),
+    "power_p50": ("test_ping", "ping_1KB.p50"),
+    "power_goodput": ("test_download", "goodput"),
+}
+REACH = {"power_cpu_per_byte": 0.95, "power_p50": 0.95}
+Series = dict[tuple[str, str], list[list[tuple[float, float]]]]
+"""By test and metric: sessions of pairs of values."""
+
+
+def corpus() -> tuple[Series, str]:
+    """The recorded values, and how busy the machine was."""
+    whole = json.loads(CORPUS.read_text())
+    found: Series = {}
+    for one in whole["sessions"]:
+        for test, recorded in one["tests"].items():
+            for metric, pairs in recorded["metrics"].items():
+                valid = [tuple(pair) for pair, ok in zip(pairs, recorded["valid"], strict=True) if ok]
+                found.setdefault((test, metric), []).append(valid)
+    loads = [one["load"] for one in whole["sessions"]]
+    cores = whole["environment"].get("cores", "?")
+    return found, f"recorded at a load of {min(loads):g} to {max(loads):g} on {cores} cores"
+
+
+def ratios(metric: str, sessions: list[list[tuple[float, float]]]) -> list[list[float]]:
+    better = describe(metric).better
+    return [[log_ratio(ref, cand, better) for ref, cand in one] for one in sessions]
+
+
+def live(sessions: list[list[float]], at: int, bounds: Limits) -> tuple[bool, int]:
+    """One session through the screen, later ones through a confirmation: whether it fails, pairs of the screen."""
+    own, looks = sessions[at], [one for one in LOOKS if one <= len(sessions[at])]
+    for look in looks:
+        state = screen(seen(own[:look], bounds), bounds, last=look == looks[-1])
+        if state is not Screen.NEXT:
+            break
+    if state is not Screen.SUSPECT:
+        return False, look
+    fresh = [one for step in range(1, len(sessions)) for one in sessions[(at + step) % len(sessions)]][:MOST]
+    for count, part in confirmation(len(fresh)):
+        found = confirm(fresh[:count], own[:look], bounds, ALPHA * part, last=False)
+        if found is not Confirmation.NEXT:
+            return found is Confirmation.FAIL, look
+    return False, look
+
+
+def measure(quick: bool) -> list[Figure]:
+    if not CORPUS.exists():
+        missing("false_alarms_live", f"there is no corpus: {Path(__file__).with_name('gate_corpus.py')} 15 records one")
+        return []
+    series, busy = corpus()
+    return [
+        *alarms(series, 60 if quick else 400, busy),
+        *powers(series, 200 if quick else 1000, busy),
+        *benchmark(series, quick),
+    ]
+
+
+def alarms(series: Series, runs: int, busy: str) -> Iterator[Figure]:
+    failed, live_runs, pairs, drawn_failed, drawn = 0, 0, [], 0, 0
+    for (_, metric), sessions in series.items():
+        bounds, found = limits(metric, Gate()), ratios(metric, sessions)
+        for at in range(len(found)):
+            fails, look = live(found, at, bounds)
+            failed, live_runs, pairs = failed + fails, live_runs + 1, [*pairs, look]
+        blocks, rng = Recorded(tuple(map(tuple, found)), 0, 0.0).blocks, random.Random(1)
+        drawn_failed += sum(drawn_run(rng, blocks, 0.0, bounds, []) for _ in range(runs))
+        drawn += runs
+    yield Figure("false_alarms_live", failed, "1", live_runs, 0)
+    yield Figure("gate_runs_live", live_runs, "1", live_runs, 60, Better.HIGHER)
+    yield Figure("false_alarms_resampled", drawn_failed, "1", drawn, 0)
+    yield Figure("gate_runs_resampled", drawn, "1", drawn, 300, Better.HIGHER)
+    yield Figure("false_alarms_bound", upper_bound(drawn_failed, drawn), "1", drawn, 0.01)
+    yield Figure("pairs_unchanged", statistics.fmean(pairs), "1", len(pairs), 25, why=busy)
+
+
+def powers(series: Series, runs: int, busy: str) -> Iterator[Figure]:
+    for name, key in POWER.items():
+        bounds, rng = limits(key[1], Gate()), random.Random(2)
+        blocks = Recorded(tuple(map(tuple, ratios(key[1], series[key]))), 0, 0.0).blocks
+        caught = sum(drawn_run(rng, blocks, SLOWER, bounds, []) for _ in range(runs))
+        noise = statistics.stdev(one for block in blocks for one in block)
+        why = f"pairs differ by {noise:.0%}, {busy}"
+        yield Figure(name, caught / runs, "1", runs, REACH.get(name), Better.HIGHER, why)
+
+
+# --- pytest-benchmark on the same rounds -------------------------------------------------------
+
+REPLAY = """
+import time
+values, last = [], [0.0]
+
+def load(durations):
+    values[:] = [at for one in durations for at in (0.0, one)]
+
+def clock():
+    return values.pop(0) if values else time.perf_counter()
+"""
+TEST = """
+import json, os, pathlib, pytest, replay
+CASES = json.loads(pathlib.Path("cases.json").read_text())
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(benchmark, name):
+    durations = CASES[name][os.environ["SIDE"]]
+    replay.load(durations)
+    benchmark.pedantic(lambda: None, rounds=len(durations), iterations=1)
+"""
+
+
+def benchmark(series: Series, quick: bool) -> Iterator[Figure]:
+    for name, factor in (("pytest_benchmark_false_alarms", 1.0), ("pytest_benchmark_power", 1.05)):
+        cases = dict(_cases(series, factor))
+        if quick:
+            cases = dict(random.Random(3).sample(sorted(cases.items()), min(60, len(cases))))
+        regressed = _regressed(cases)
+        if regressed is None:
+            missing(name, "pytest-benchmark isn't installed")
+            return
+        yield Figure(name, regressed / len(cases), "1", len(cases))
+
+
+def _cases(series: Series, factor: float) -> Iterator[tuple[str, dict[str, list[float]]]]:
+    """Ten reference rounds of each session, against ten candidate rounds of each other one, as durations."""
+    for name in ("power_cpu_per_byte", "power_p50"):
+        sessions = series[POWER[name]]
+        scale = 1 / statistics.median(ref for one in sessions for ref, _ in one)
+        for at, base in enumerate(sessions):
+            for other, cand in enumerate(sessions):
+                if at != other:
+                    sides = (
+                        [ref * scale for ref, _ in base[:ROUNDS]],
+                        [one * scale * factor for _, one in cand[:ROUNDS]],
+                    )
+                    yield f"{name}-{at}-{other}", dict(zip(("base", "cand"), sides, strict=True))
+
+
+def _regressed(cases: dict[str, dict[str, list[float]]]) -> int | None:
+    """How many of the cases pytest-benchmark says have regressed; None if it isn't here."""
+    with tempfile.TemporaryDirectory(prefix="netbench-gate-") as place:
+        folder = Path(place)
+        (folder / "cases.json").write_text(json.dumps(cases))
+        (folder / "replay.py").write_text(REPLAY)
+        (folder / "test_replay.py").write_text(TEST)
+        common = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--benchmark-timer=replay.clock",
+            "test_replay.py",
+        ]
+        sides = {
+            "base": ["--benchmark-save=base"],
+            "cand": ["--benchmark-compare=0001", "--benchmark-compare-fail=mean:5%"],
+        }
+        said = ""
+        for side, more in sides.items():
+            env = {"SIDE": side, "PYTHONPATH": place, "PATH": "/usr/bin:/bin", "HOME": place}
+            done = subprocess.run([*common, *more], cwd=folder, env=env, capture_output=True, text=True, check=False)
+            said = done.stdout + done.stderr
+            if side == "base" and done.returncode:
+                return None
+        failed = re.findall(r"^\s*test_case\[(\S+)\] \(\S+\) - Field 'mean' has failed", said, re.MULTILINE)
+        return len(set(failed))
+
+
+if __name__ == "__main__":
+    main("gate", measure)

@@ -11,7 +11,7 @@ from pytest_netbench.gate.decision import LOOKS, Confirmation, Screen, detectabl
 from pytest_netbench.gate.estimate import LEAST, Estimate, hodges_lehmann, share
 from pytest_netbench.gate.limits import Gate, Limits, limits
 from pytest_netbench.gate.pairs import NoRatio, Pair, ratios, shared
-from pytest_netbench.gate.words import about, percent
+from pytest_netbench.gate.words import outlook, percent
 from pytest_netbench.result.catalogue import describe
 from pytest_netbench.result.model import Interval, MetricVerdict, Verdict
 from pytest_netbench.result.summary import too_few
@@ -83,7 +83,7 @@ def _reason(state: Verdict, track: Track, made: MetricVerdict) -> str:
     if made.n < LOOKS[0]:
         return f"{LOOKS[0]} pairs are the least, there are {made.n}"
     head = "suspected, not confirmed" if track.screened is Screen.SUSPECT else "not decided within the budget"
-    return f"{head}: {about(made)}"
+    return f"{head}: {outlook(made)}"
 
 
 def advisory(pairs: Sequence[Pair], without: Iterable[str], against: str, entries: int) -> dict[str, MetricVerdict]:

@@ -35,16 +35,10 @@ def change(effect: float) -> str:
     return f"{percent(effect)} worse" if effect > 0 else f"{percent(-effect)} better"
 
 
-def about(one: MetricVerdict) -> str:
-    """How sure a verdict is, and what it would take: for what stayed open."""
-    parts = [f"{signed(one.effect)}" if one.effect is not None else "no figure"]
-    if one.interval is not None:
-        parts[0] += f" (95 % interval {signed(one.interval.low)} to {signed(one.interval.high)}, {basis(one)})"
-    if one.required is not None and one.required > one.n:
-        parts.append(f"it needs about {one.required:,} pairs")
-    if one.detectable is not None:
-        parts.append(sight(one))
-    return "; ".join(parts)
+def outlook(one: MetricVerdict) -> str:
+    """What it would take to decide what stayed open, and what can be seen here."""
+    needed = "" if one.required is None or one.required <= one.n else f"it needs about {one.required:,} pairs"
+    return "; ".join(part for part in (needed, sight(one)) if part)
 
 
 def sight(one: MetricVerdict) -> str:

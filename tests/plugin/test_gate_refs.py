@@ -92,7 +92,9 @@ def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
 ) -> None:
     """Two git refs say nothing of the built-in driver; alone it is an error, since nothing would be compared."""
     project.makepyfile(test_it=TEST.replace('drivers=["mine"]', 'drivers=["tcp", "mine"]').replace(", AB", ""))
-    outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab", "HEAD,HEAD", "-rs")
+    outcome = project.runpytest_subprocess(
+        "test_it.py", "--netbench-ab=HEAD,HEAD", "--netbench-gate=off", "--netbench-budget=3s", "-rs"
+    )
     outcome.assert_outcomes(passed=1, skipped=1)
     outcome.stdout.fnmatch_lines(["*unsupported: driver tcp can't be built from 'HEAD'*"])
     alone = project.runpytest_subprocess("test_it.py", "-k", "tcp", "--netbench-ab", "HEAD,HEAD")

@@ -6,6 +6,7 @@ which runs it. This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
@@ -145,7 +146,8 @@ class Driver:
     ``multiplex_env``: more environment then.
     ``dumps_stacks``: SIGUSR1 makes it write where it stands to standard error. ``library``: the library inside whose
     version is shown. ``timeout_s``: its own limit to a round. ``meets``: options that it takes by itself where the
-    other side is of that family.
+    other side is of that family. ``modules``: of Python, that it needs; on
+    other hosts it says itself that they are missing.
     """
 
     name: str
@@ -168,6 +170,7 @@ class Driver:
     library: str = ""
     timeout_s: float | None = None
     meets: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=lambda: MappingProxyType({}))
+    modules: tuple[str, ...] = ()
 
     def unsupported(self, analysis: Analysis, role: Role) -> str | None:
         """Why it can't do this scenario on that side, or None."""
@@ -215,6 +218,9 @@ class Driver:
 
         :raises DriverMissing: says what was looked for and where; the last line installs it.
         """
+        for module in self.modules:
+            if importlib.util.find_spec(module) is None:
+                raise DriverMissing(f"driver {self.name}: {sys.executable} has no module {module}\n{self.install}")
         return {role: self.executable(role) for role in self.commands}
 
     def executable(self, role: Role) -> Path:
@@ -287,6 +293,7 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "dumps_stacks": driver.dumps_stacks,
         "library": driver.library,
         "timeout_s": driver.timeout_s,
+        "modules": list(driver.modules),
         "meets": {name: dict(options) for name, options in driver.meets.items()},
     }
 
@@ -328,6 +335,7 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         dumps_stacks=row["dumps_stacks"],
         library=row["library"],
         timeout_s=row["timeout_s"],
+        modules=tuple(row["modules"]),
         meets={name: dict(options) for name, options in row["meets"].items()},
     )
 

@@ -34,7 +34,6 @@ class Client:
         client: m.Client,
         servers: Mapping[int, tcp.Address],
         local_ip: str,
-        options: tcp.Options,
         wire: Wire,
         scenario_id: str,
         recorder: Recorder,
@@ -45,7 +44,6 @@ class Client:
         self.recorder = recorder
         self._servers = servers
         self._local_ip = local_ip
-        self._options = options
         self._wire = wire
         self._id = scenario_id
         self._programs = tuple(Program(one) for one in client.connections)
@@ -80,7 +78,7 @@ class Client:
             self._dialled = number + 1
             try:
                 patient = wire.patient and self.engine.may_block()
-                dialled = tcp.dialler(target, self._local_ip, self._options, patient=patient)
+                dialled = wire.dialler(target, self._local_ip, patient=patient)
             except OSError as error:
                 raise Failed(f"connection {number} {where}, connect: {tcp.reason(error)}") from None
             carrier = wire.carrier(dialled, self.engine, preamble, patient=patient)

@@ -118,9 +118,8 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, sig
         if one.router_id is not None:
             raise Misused(f"{where}: a connect through router {one.router_id}: there is no program for routers")
     wire = wire_of(chosen, scenario, own, multiplex=many)
-    options = tcp.options(own.configuration)
     place(own.configuration).take()
-    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, options, wire, scenario.id, recorder)
+    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, wire, scenario.id, recorder)
     settle()
     _await_instant(chosen)
     signals.end(client.engine)

@@ -27,8 +27,6 @@ from pytest_netbench.scenario import model as m
 class Client:
     """One client of a scenario. ``servers``: the addresses of those that it dials, by server id."""
 
-    title = "client"
-
     def __init__(
         self,
         client: m.Client,
@@ -55,7 +53,7 @@ class Client:
 
         :raises Failed: if the network or a server does what the scenario doesn't say.
         """
-        thread = Thread(self, Side(self))
+        thread = Thread(self, Side())
         self.engine.spawn(thread, run(thread, self._steps))
         try:
             self.engine.run()

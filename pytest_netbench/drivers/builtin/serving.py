@@ -45,16 +45,16 @@ def serve(
     def carry_out(listening: socket.socket, recorder: Recorder, ready: Callable[[], None]) -> None:
         server = server_of(chosen)(own, chosen.index, listening, wire, recorder, say)
         settle()
-        ready()
         signals.end(server.engine)
+        ready()
         recorder.begin()
         server.run()
 
-    def one_of_many(number: int) -> Recorder:
+    def one_of_many(number: int, ready: Callable[[], None]) -> Recorder:
         where.take(number)
         recorder = Recorder(scenario.traces)
         with contextlib.suppress(Stopped):
-            carry_out(sockets[number], recorder, lambda: None)
+            carry_out(sockets[number], recorder, ready)
         return recorder
 
     with ExitStack() as stack:

@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.connection import Connection, Program
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
-from pytest_netbench.drivers.builtin.ending import Failed
+from pytest_netbench.drivers.builtin.ending import Failed, Stopped
 from pytest_netbench.drivers.builtin.engine import WRITE, Checkpoints, Engine, Stuck, Waits
 from pytest_netbench.drivers.builtin.interpreter import compile_operations, run
 from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import Side, Step, Thread
+from pytest_netbench.drivers.builtin.waiting import waiting
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
 
@@ -59,6 +60,9 @@ class Client:
             self.engine.run()
         except Stuck:
             raise Failed("every thread that is left waits at a checkpoint that nothing unparks") from None
+        except Stopped as stopped:
+            stopped.waiting = waiting(thread)
+            raise
         finally:
             self.engine.cancel(thread)
 

@@ -44,17 +44,18 @@ def main(arguments: list[str]) -> int:
     recorders: list[Recorder | Pool] = []
     problem: str | None = None
     ended_by: int | None = None
+    waited = ""
     status: int = Status.OK
     try:
         _run(chosen, recorders, signals)
     except Stopped as stopped:
-        ended_by = stopped.signal
+        ended_by, waited = stopped.signal, f", waiting: {stopped.waiting}" if stopped.waiting else ""
     except DriverError as error:
         problem, status = str(error), error.status
     finally:
         signals.ignore()
         if ended_by is not None and chosen.role is Role.CLIENT:
-            problem = f"ended by {signal.Signals(ended_by).name}"
+            problem = f"ended by {signal.Signals(ended_by).name}{waited}"
         status = _report(chosen.report, recorders[-1] if recorders else Recorder(()), problem, status)
     if ended_by is not None and chosen.role is Role.CLIENT:
         signal.signal(ended_by, signal.SIG_DFL)

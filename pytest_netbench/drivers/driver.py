@@ -6,6 +6,7 @@ which runs it. This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
@@ -165,7 +166,8 @@ class Driver:
     it always listens, 0 for any. ``build``: the shell command that makes it out of a repository, for ``$OUT`` in its
     commands; ``toolchain``: commands whose output says with what; ``out``: what stands in the place of ``$OUT``.
     ``cpu``: how CPU time is had where the driver tells that of its whole process only. ``meets``: options that it
-    takes by itself where the other side is of that family.
+    takes by itself where the other side is of that family. ``modules``: of Python, that it needs; on other hosts it
+    says itself that they are missing.
     """
 
     name: str
@@ -195,6 +197,7 @@ class Driver:
     out: str = ""
     cpu: CpuBy = CpuBy.PROCESS
     meets: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=lambda: MappingProxyType({}))
+    modules: tuple[str, ...] = ()
 
     @property
     def can_be_armed(self) -> bool:
@@ -247,6 +250,9 @@ class Driver:
 
         :raises DriverMissing: says what was looked for and where; the last line installs it.
         """
+        for module in self.modules:
+            if importlib.util.find_spec(module) is None:
+                raise DriverMissing(f"driver {self.name}: {sys.executable} has no module {module}\n{self.install}")
         return {role: self.executable(role) for role in self.commands}
 
     def executable(self, role: Role) -> Path:
@@ -332,6 +338,7 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "toolchain": list(driver.toolchain),
         "out": driver.out,
         "cpu": driver.cpu.value,
+        "modules": list(driver.modules),
         "meets": {name: dict(options) for name, options in driver.meets.items()},
     }
 
@@ -380,6 +387,7 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         toolchain=tuple(row["toolchain"]),
         out=row["out"],
         cpu=CpuBy(row["cpu"]),
+        modules=tuple(row["modules"]),
         meets={name: dict(options) for name, options in row["meets"].items()},
     )
 

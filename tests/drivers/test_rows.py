@@ -40,7 +40,7 @@ MINE: dict[str, Any] = {
 
 def test_the_known_rows_are_there() -> None:
     """The built-in ones and the four real ones, without any configuration."""
-    assert list(registry.table()) == ["tcp", "tls", "s2n-tcp", "s2n-native-tls", "s2n-tls", "s2n-quic"]
+    assert list(registry.table()) == ["tcp", "tls", "quic", "s2n-tcp", "s2n-native-tls", "s2n-tls", "s2n-quic"]
 
 
 @pytest.mark.parametrize("row", [*registry.table({"mine": MINE}).values()], ids=lambda row: row.name)

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_netbench.result.metrics import Spent, slopes
+from pytest_netbench.result.metrics import Spent, slopes, spent
 from pytest_netbench.result.model import Round
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.results_json import from_json, session_to_json
 from pytest_netbench.result.summary import summarise
 from pytest_netbench.run import sloped
-from tests.result.result_cases import record, session
+from pytest_netbench.telemetry.model import CpuScope, CpuUse
+from tests.result.result_cases import download, record, scenario, session
 
 LARGE = Spent({"server": 0.5, "client": 0.4}, 10_000_000, 10)
 SMALL = Spent({"server": 0.3, "client": 0.5}, 1_000_000, 10)
@@ -26,6 +27,14 @@ def test_a_slope_is_more_time_over_more_bytes() -> None:
     found = slopes(LARGE, SMALL)
     assert found["server.cpu_per_byte"] == pytest.approx(0.2 / 9e6)
     assert set(found) == {"server.cpu_per_byte", "client.cpu_per_byte"}
+
+
+def test_a_start_that_is_known_does_not_count() -> None:
+    """What a server used until it listened varies, and says nothing of a transfer."""
+    served = download(size=1000)
+    late = replace(served[0].driver, cpu=CpuUse(0.5, CpuScope.PROCESS, before=0.4))
+    cost = spent(scenario(), [replace(served[0], driver=late), served[1]])
+    assert cost.cpu == {"server": pytest.approx(0.1), "client": 0.25}
 
 
 def test_a_slope_below_zero_is_none() -> None:

@@ -270,6 +270,8 @@ class Netbench:
         from pytest_netbench.contest import gate, without_verdict
 
         if contest.attempt > 1 and (earlier := self.judged.get(self.plan.nodeid)) is not None:
+            assert earlier.comparison is not None
+            earlier.comparison = replace(earlier.comparison, attempt=contest.attempt)
             self.result, self.rounds[:] = earlier, earlier.rounds
             return earlier
         try:

@@ -102,7 +102,7 @@ async def gate(bench: Netbench, contest: Contest, scenario: Scenario) -> Outcome
     await ring.warm_up()
     budget = None if bench.plan.budget is None else bench.plan.budget - (time.monotonic() - began)
     run = Interleaved(ring.play, seed, budget, bench.renew)
-    bounds = all_limits(bench.plan.spec.gate)
+    bounds = bench.standards.limits(bench.plan.nodeid, bench.plan.spec.gate)
     course = Course({name: Track(one) for name, one in bounds.items()}, max(1, contest.entries))
     if bounds:
         await run.gate(course)

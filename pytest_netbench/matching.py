@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 CONTEST: pytest.StashKey[Contest | NetbenchError] = pytest.StashKey()
 
+BY_HAND = frozenset({"server_coord", "client_coord"})
+"""The fixtures of a test that carries out its rounds itself, so that nobody else can interleave them."""
+
 _ONCE = frozenset({"save", "reason", "accept", "keep-hosts"})
 """Options that a command which repeats one test doesn't carry on."""
 
@@ -51,7 +54,7 @@ def prepare(session: Session, items: Sequence[pytest.Item]) -> None:
     session.budget.gated, session.budget.others = len(gated), len(specs) - len(gated)
     for item, wanted in zip(items, specs, strict=True):
         chosen = session.settings.ab or wanted.ab
-        if chosen is not None and hasattr(item, "callspec"):
+        if chosen is not None and hasattr(item, "callspec") and BY_HAND.isdisjoint(getattr(item, "fixturenames", ())):
             item.stash[CONTEST] = _contest(session, item, wanted, chosen)
 
 

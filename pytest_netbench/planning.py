@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pytest
 
@@ -82,7 +82,9 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         _build(session, pair)
     servers, clients = (session.cast(names) for names in pair)
     if made is None:
-        _skip_if_unable(wanted, servers, clients)
+        _skip_if_unable(wanted, {Role.SERVER: servers, Role.CLIENT: clients}, dict.fromkeys(Role, wanted.options))
+    for one in () if made is None else (made.ref, made.cand):
+        _skip_if_unable(wanted, one.drivers, one.options, named=one.named)
     share = session.budget.share(gated=matching.is_gated(session, wanted))
     return Plan(
         nodeid=item.nodeid,
@@ -111,18 +113,28 @@ def _build(session: Session, names: tuple[str, ...]) -> None:
             pytest.fail(str(error), pytrace=False)
 
 
-def _skip_if_unable(wanted: Spec, servers: tuple[Driver, ...], clients: tuple[Driver, ...]) -> None:
+def _skip_if_unable(
+    wanted: Spec,
+    drivers: Mapping[Role, Sequence[Driver]],
+    options: Mapping[Role, Mapping[str, Any]],
+    *,
+    named: bool = False,
+) -> None:
+    """Skip a test whose drivers aren't here, or can't do it; an arm that was asked for by name fails where it isn't."""
     from pytest_netbench.scenario.analysis import analyse
 
     try:
-        for driver in (*servers, *clients):
-            driver.locate()
+        for several in drivers.values():
+            for driver in several:
+                driver.locate()
         if wanted.scenario is not None:
             analysis = analyse(wanted.scenario)
-            for role, drivers in ((Role.SERVER, servers), (Role.CLIENT, clients)):
-                for driver in drivers:
-                    driver.check(analysis, role, wanted.options)
+            for role, several in drivers.items():
+                for driver in several:
+                    driver.check(analysis, role, options[role])
     except DriverMissing as error:
+        if named:
+            pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
     except Unsupported as error:
         pytest.skip(f"unsupported: {error}")
@@ -179,8 +191,19 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         contend=lambda arms, link: matching.contest(session, made, arms, link),
         judged=session.judged,
         spend=session.budget.spend,
-        standards=Standards(session.references, session.acceptances(session.settings.ab or made.spec.ab)),
+        standards=standards(session, made.spec),
     )
+
+
+def standards(session: Session, wanted: Spec) -> Standards:
+    """To what a test is held.
+
+    :raises NetbenchError: if a baseline, an acceptance or the calibration can't be used.
+    """
+    arms = session.settings.ab or wanted.ab
+    if not wanted.gate:
+        return Standards()
+    return Standards(session.references, session.acceptances(arms), session.calibration)
 
 
 class Clock(Protocol):

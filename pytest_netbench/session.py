@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_netbench.gate.accept import Acceptance
     from pytest_netbench.gate.arms import Arms
     from pytest_netbench.gate.baseline import Reference
+    from pytest_netbench.gate.calibration import Calibration
     from pytest_netbench.hosts.ledger import Ledger
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.options import Settings
@@ -93,6 +94,17 @@ class Session:
         from pytest_netbench.gate.baseline_file import reference
 
         return tuple(reference(self.settings.home, text) for text in self.settings.baselines)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What `netbench calibrate` measured here; empty where it hasn't.
+
+        :raises ResultsError: if its file can't be read or is malformed.
+        """
+        from pytest_netbench.gate.calibration import FILE, Calibration, from_text
+
+        path = self.settings.home / FILE
+        return from_text(path.read_bytes(), f"calibration {path}") if path.is_file() else Calibration()
 
     def acceptances(self, arms: Arms | None = None) -> tuple[Acceptance, ...]:
         """The regressions that are let pass between two arms: by options, and by trailers of the commits in between.

@@ -1,24 +1,33 @@
-"""To what is a test held beside its other arm? Stored baselines, and regressions that are accepted."""
+"""To what is a test held beside its other arm? Stored baselines, a calibration, regressions that are accepted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_netbench.gate.accept import Acceptance, accepted
 from pytest_netbench.gate.baseline import Reference, facts_of
-from pytest_netbench.gate.limits import Limits
+from pytest_netbench.gate.calibration import Calibration
+from pytest_netbench.gate.limits import Gate, Limits, all_limits
 from pytest_netbench.result.environment import environment
 from pytest_netbench.result.model import MetricVerdict, TestRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Standards:
-    """The references and acceptances of a session; ``machine``: the facts of this one, asked when they are needed."""
+    """References, acceptances and calibration of a session; ``machine``: the facts of this one, asked when needed."""
 
     references: tuple[Reference, ...] = ()
     acceptances: tuple[Acceptance, ...] = ()
+    calibration: Calibration = field(default_factory=Calibration)
     machine: Callable[[], Mapping[str, object]] = environment
+
+    def limits(self, nodeid: str, gates: Mapping[str, Gate]) -> Mapping[str, Limits]:
+        """A test's limits, widened by what sessions were measured to differ here."""
+        if nodeid not in self.calibration.tests:
+            return all_limits(gates)
+        here = str(self.machine().get("hash", ""))
+        return all_limits(gates, lambda metric: self.calibration.sigma(nodeid, metric, here))
 
     def against_baselines(
         self, test: TestRecord, bounds: Mapping[str, Limits], *, taken: Container[str]

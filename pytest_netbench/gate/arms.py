@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 REF, CAND = "ref", "cand"
 """The arms' names in results: the reference, and the candidate that is compared with it."""
 
+AS_IS = "as-is"
+"""The text of an arm that changes nothing."""
+
 MARK = "@"
 """Between the name of a driver's row and that of one arm's programs for it."""
 
@@ -88,6 +91,8 @@ def arm(text: str) -> Arm:
 
     :raises UsageError: if it is malformed; says what was expected.
     """
+    if text.strip() == AS_IS:
+        return Arm()
     kind, colon, value = text.strip().partition(":")
     if not colon:
         if not kind:

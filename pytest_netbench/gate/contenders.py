@@ -35,13 +35,17 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One arm, ready to be run: the rows of both sides (one for all hosts or one each), their options, the link."""
+    """One arm, ready to be run: the rows of both sides (one for all hosts or one each), their options, the link.
+
+    ``named``: its programs were asked for, and aren't just those that the test has.
+    """
 
     name: str
     label: str
     drivers: Mapping[Role, tuple[Driver, ...]]
     options: Mapping[Role, Mapping[str, Any]]
     link: Link | None
+    named: bool = False
 
     def same_as(self, other: Contender) -> bool:
         """Whether both run the same, so that any difference is noise."""
@@ -94,7 +98,8 @@ def _contender(
             drivers[role] = tuple(placed(row, rows.build(row, one.build)) for row in raw)
         else:
             drivers[role] = tuple(rows.ready(each) for each in names)
-    return Contender(name, str(one), drivers, chosen, link if one.link is None else one.link)
+    named = any(given is not None for given in (one.driver, one.build, one.path))
+    return Contender(name, str(one), drivers, chosen, link if one.link is None else one.link, named)
 
 
 def typed(row: Driver, name: str, text: str) -> object:

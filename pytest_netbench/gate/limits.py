@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -97,6 +97,6 @@ def limits(name: str, gate: Gate, *, sigma: float = 0.0, rebuild: float = 0.0) -
     return Limits(describe(name).better, low, high, sigma=sigma, rebuild=rebuild)
 
 
-def all_limits(gates: Mapping[str, Gate]) -> Mapping[str, Limits]:
-    """The limits of each declared metric."""
-    return MappingProxyType({name: limits(name, gate) for name, gate in gates.items()})
+def all_limits(gates: Mapping[str, Gate], sigma: Callable[[str], float] = lambda _: 0.0) -> Mapping[str, Limits]:
+    """The limits of each declared metric; ``sigma`` of a metric: what differs between sessions."""
+    return MappingProxyType({name: limits(name, gate, sigma=sigma(name)) for name, gate in gates.items()})

@@ -80,6 +80,16 @@ def ratios(pairs: Sequence[Pair], name: str) -> list[float]:
     return found
 
 
+def in_order(rounds: Sequence[Round]) -> tuple[Pair, ...]:
+    """The pairs that the rounds of two arms are, in the order in which they were run."""
+    found = []
+    for one, other in zip(rounds[::2], rounds[1::2], strict=False):
+        arms = {one.arm: one, other.arm: other}
+        if set(arms) == {REF, CAND}:
+            found.append(Pair(arms[REF], arms[CAND], (str(one.arm), str(other.arm))))
+    return tuple(found)
+
+
 def shared(pairs: Sequence[Pair]) -> tuple[str, ...]:
     """The metrics that every round of both arms gave."""
     every = [set(one.metrics) for pair in pairs for one in pair.rounds.values()]

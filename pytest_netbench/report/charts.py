@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_netbench.report.headline import headline
-from pytest_netbench.result.model import SessionRecord, TestRecord
+from pytest_netbench.result.model import Round, SessionRecord, TestRecord
 from pytest_netbench.result.words import prefix
 
 ASSETS = Path(__file__).parent / "assets"
@@ -90,14 +90,24 @@ def _distributions(test: TestRecord) -> Iterator[Chart]:
     for name in by_length[:TRACES]:
         factor, unit = prefix(_median(test, name), "s")
         rows = tuple(
-            (_short(1 / (1 - quantile)), _short(value / factor), str(one.index))
-            for one in test.rounds
-            if one.valid
+            (_short(1 / (1 - quantile)), _short(value / factor), label)
+            for label, one in _drawn(test, name)
             for quantile, value in one.curves.get(name, ())
             if value > 0  # nothing has a place at zero on a logarithmic axis
         )
         if len(rows) > len(test.rounds):  # a point a round is no distribution
             yield Chart(Kind.DISTRIBUTION, name, unit, rows)
+
+
+def _drawn(test: TestRecord, name: str) -> list[tuple[str, Round]]:
+    """The rounds whose distribution is drawn: all of them, or of each arm the one that is in its middle."""
+    valid = [one for one in test.rounds if one.valid and name in one.curves]
+    arms = sorted({one.arm for one in valid if one.arm is not None}, reverse=True)
+    if not arms:
+        return [(str(one.index), one) for one in valid]
+    by_median = sorted(valid, key=lambda one: one.metrics.get(f"{name}.p50", 0.0))
+    of_arm = {arm: [one for one in by_median if one.arm == arm] for arm in arms}
+    return [(arm, rounds[len(rounds) // 2]) for arm, rounds in of_arm.items()]
 
 
 def _median(test: TestRecord, trace: str) -> float:

@@ -145,3 +145,21 @@ def test_the_subcommand_is_pytest_with_two_arms(project: pytest.Pytester) -> Non
     program = [sys.executable, "-m", "pytest_netbench.cli.main", "ab", "driver:tcp", "driver:tcp", "test_other.py"]
     done = subprocess.run(program, capture_output=True, text=True, cwd=project.path, check=False)
     assert (done.returncode, "no benchmark here" in done.stderr) == (5, True)
+
+
+@pytest.mark.timeout(180)
+def test_a_calibration_says_what_the_gate_sees_here(project: pytest.Pytester) -> None:
+    """Two sessions of equal arms, stored beside the configuration, and heeded by the next run."""
+    project.makepyfile(test_ping=GATED.replace("Gate()", "Gate(0.9, 0.99)"))
+    program = [sys.executable, "-m", "pytest_netbench.cli.main", "calibrate", "test_ping.py", "--sessions", "2"]
+    done = subprocess.run(program, capture_output=True, text=True, cwd=project.path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "  ping_1KB.p50: sees " in done.stdout
+    assert "of 2 live runs and 0 of 400 drawn ones were false alarms" in done.stdout
+    stored_there = json.loads((project.path / ".netbench" / "calibration.json").read_text())
+    (metrics,) = stored_there["tests"].values()
+    assert [len(one) for one in metrics["ping_1KB.p50"]["sessions"]] == [8, 8]
+    (project.path / ".netbench" / "calibration.json").write_text("{")
+    outcome = project.runpytest_subprocess("test_ping.py", "--netbench-ab", "as-is,as-is")
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines(["*calibration *calibration.json isn't JSON*"])

@@ -208,3 +208,66 @@ def test_a_link_that_the_provider_cant_have_skips(project: pytest.Pytester) -> N
     outcome = project.runpytest_subprocess("test_cmp.py", "-rs")
     outcome.assert_outcomes(skipped=1)
     outcome.stdout.fnmatch_lines(["*unsupported: arm cand (*): a loopback has no link*"])
+
+
+def test_a_gated_test_that_is_run_again_is_told_what_it_came_to(project: pytest.Pytester) -> None:
+    """As reruns of flaky tests do: no round is run a second time, the attempt is recorded."""
+    project.makeconftest(
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            for item.execution_count in (1, 2):
+                item._initrequest()
+                for report in runtestprotocol(item, nextitem=item, log=False):
+                    item.ihook.pytest_runtest_logreport(report=report)
+            return True
+        """
+    )
+    project.makepyfile(test_ping=WIDE)
+    project.runpytest_subprocess("test_ping.py", "--netbench-ab", "driver:tcp,driver:tcp").assert_outcomes(passed=2)
+    first, second = results(project)["tests"]
+    assert [one["started"] for one in first["rounds"]] == [one["started"] for one in second["rounds"]]
+    assert second["verdict"]["comparison"]["attempt"] == 2
+
+
+def test_arms_travel_under_xdist(project: pytest.Pytester) -> None:
+    """The controller writes the verdicts that workers reached."""
+    project.makepyfile(test_ping=WIDE)
+    project.runpytest_subprocess("-n", "1", "test_ping.py", "--netbench-ab", "driver:tcp,driver:tcp").assert_outcomes(
+        passed=1
+    )
+    (test,) = results(project)["tests"]
+    assert test["verdict"]["metrics"]["client.cpu_per_op"]["state"] == "pass"
+
+
+def test_a_test_by_hand_has_no_arms(project: pytest.Pytester) -> None:
+    """Its rounds can't be interleaved by us: it runs as it does without."""
+    project.makepyfile(
+        test_hand="""
+        import pytest
+        from pytest_netbench import KB, NetbenchClient, NetbenchServer, download
+
+        @pytest.mark.netbench(scenario=download(10 * KB))
+        async def test_by_hand(netbench, server_coord, client_coord):
+            await server_coord.run_till(NetbenchServer.RUNNING)
+            await client_coord.run_till(NetbenchClient.DONE)
+            await server_coord.run_till(NetbenchServer.DONE)
+            assert (await netbench.collect(server_coord, client_coord)).valid
+        """
+    )
+    project.runpytest_subprocess("test_hand.py", "--netbench-ab", "driver:tcp,driver:tcp").assert_outcomes(passed=1)
+
+
+def test_a_missing_driver_skips_unless_an_arm_names_it(project: pytest.Pytester) -> None:
+    """A gate that asks for a driver that isn't here must not pass as skipped."""
+    (project.path / "netbench.toml").write_text('[drivers.gone]\nserver = "nb-gone"\nclient = "nb-gone"\n')
+    project.makepyfile(test_ping=WIDE)
+    own = project.runpytest_subprocess(
+        "test_ping.py", "--netbench-driver", "gone", "--netbench-ab", "option:a=1,option:a=2"
+    )
+    assert "no option 'a'" in own.stdout.str()
+    project.runpytest_subprocess("test_ping.py", "--netbench-driver", "gone").assert_outcomes(skipped=1)
+    named = project.runpytest_subprocess("test_ping.py", "--netbench-ab", "driver:tcp,driver:gone")
+    named.assert_outcomes(errors=1)
+    named.stdout.fnmatch_lines(["*driver gone: no executable nb-gone*"])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pytest_netbench.report import github, html, markdown, terminal, verdicts
+from pytest_netbench.report import charts, github, html, markdown, terminal, verdicts
 from pytest_netbench.report.github import Place
 from pytest_netbench.result.model import Comparison, Interval, MetricVerdict, TestRecord, Verdict
-from tests.report.records import a_session, a_test
+from tests.report.records import a_round, a_session, a_test
 
 COMPARED = Comparison("main", "worktree", 7, pairs=28, entries=1, repeat="pytest 'test_x.py::test_a' --netbench-ab a,b")
 
@@ -127,3 +127,10 @@ def test_junit_properties_carry_the_numbers() -> None:
     assert found["netbench.server.cpu_per_byte.n"] == "20"
     assert not any("goodput" in name for name in found)
     assert verdicts.properties(a_test()) == []
+
+
+def test_of_two_arms_the_round_in_the_middle_of_each_is_drawn() -> None:
+    """Two curves, not one for each of a hundred rounds."""
+    rounds = tuple(a_round(number, arm="cand" if number % 2 else "ref") for number in range(40))
+    (chart, *_) = charts.of_test(a_test(rounds=rounds))
+    assert {row[2] for row in chart.rows} == {"ref", "cand"}

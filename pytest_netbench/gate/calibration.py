@@ -1,0 +1,210 @@
+"""How good is the gate here? What sessions of equal arms came to: false alarms, power, what differs between sessions.
+
+Regressions are put into the recorded ratios, per byte or per operation: a candidate that costs 5 % more in each of its
+units has ratios that are ln 1.05 higher. Runs beyond those that were live are drawn from whole blocks of two pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from pytest_netbench.gate.decision import LOOKS, MOST, Confirmation, Screen, confirm, confirmation, screen, seen
+from pytest_netbench.gate.estimate import Estimate, estimate, share
+from pytest_netbench.gate.limits import Gate, Limits
+from pytest_netbench.gate.student import beta_share
+from pytest_netbench.result import reading
+from pytest_netbench.result.reading import Element
+
+SCHEMA = 1
+FILE = Path(".netbench") / "calibration.json"
+"""Where it stands, beside the configuration."""
+
+EFFECTS = (0.03, 0.05, 0.10)
+"""The regressions whose detection is measured, as shares."""
+
+RUNS = 400
+"""Gate runs that are drawn for each figure."""
+
+BLOCK = 2
+SHOWN_PAIRS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One metric of one test in sessions of equal arms: log ratios by session, and the live runs' failures.
+
+    ``seconds``: what a pair takes. ``gate``: the limits that the test declared.
+    """
+
+    sessions: tuple[tuple[float, ...], ...]
+    alarms: int
+    seconds: float
+    gate: Gate = field(default_factory=Gate)
+
+    @property
+    def sigma(self) -> float:
+        """How much the mean of equal arms differs from session to session beyond its standard error."""
+        found = [estimate(one) for one in self.sessions if len(one) >= LOOKS[0]]
+        if len(found) < 2:  # noqa: PLR2004 - one session differs from none
+            return 0.0
+        between = statistics.variance(one.mean for one in found)
+        within = statistics.fmean(one.error**2 for one in found)
+        return math.sqrt(max(0.0, between - within))
+
+    @property
+    def blocks(self) -> list[tuple[float, ...]]:
+        """Whole blocks of all sessions."""
+        return [one[at : at + BLOCK] for one in self.sessions for at in range(0, len(one) - BLOCK + 1, BLOCK)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the gate can and can't see of a metric here.
+
+    ``live`` runs failed ``alarms`` times, ``drawn`` ones ``drawn_alarms`` times; ``bound``: the rate of false alarms is
+    below it with 95 %, by the drawn ones. ``power``: by effect. ``detectable`` by 40 pairs, which take ``seconds``.
+    """
+
+    live: int
+    alarms: int
+    drawn: int
+    drawn_alarms: int
+    bound: float
+    power: Mapping[float, float]
+    detectable: float
+    seconds: float
+    sigma: float
+    pairs: float
+
+
+def sight(recorded: Recorded, limits: Limits, *, runs: int = RUNS, seed: int = 1) -> Sight | None:
+    """Measure it by drawing; None if there are too few blocks to draw from."""
+    blocks = recorded.blocks
+    if len(blocks) < LOOKS[0] // BLOCK:
+        return None
+    rng = random.Random(seed)  # noqa: S311 - draws, not keys
+    spent: list[int] = []
+    alarms = sum(_drawn_run(rng, blocks, 0.0, limits, spent) for _ in range(runs))
+    power = {
+        effect: sum(_drawn_run(rng, blocks, math.log1p(effect), limits, []) for _ in range(runs)) / runs
+        for effect in EFFECTS
+    }
+    whole = estimate([one for block in blocks for one in block], limits.trim)
+    error = math.hypot(whole.error * math.sqrt(whole.n / SHOWN_PAIRS), recorded.sigma)
+    typical = Estimate(SHOWN_PAIRS, 0.0, error, SHOWN_PAIRS - 2 * int(limits.trim * SHOWN_PAIRS) - 1)
+    return Sight(
+        live=len(recorded.sessions),
+        alarms=recorded.alarms,
+        drawn=runs,
+        drawn_alarms=alarms,
+        bound=upper_bound(alarms, runs),
+        power=MappingProxyType(power),
+        detectable=typical.detectable(limits.tau, limits.alpha),
+        seconds=SHOWN_PAIRS * recorded.seconds,
+        sigma=share(recorded.sigma),
+        pairs=statistics.fmean(spent),
+    )
+
+
+def _drawn_run(
+    rng: random.Random, blocks: Sequence[tuple[float, ...]], effect: float, limits: Limits, spent: list[int]
+) -> bool:
+    """One gate run of one metric on blocks that are drawn; whether it fails."""
+
+    def draw() -> list[float]:
+        return [one + effect for block in rng.choices(blocks, k=MOST // BLOCK) for one in block]
+
+    ratios, look = draw(), 0
+    state = Screen.NEXT
+    while state is Screen.NEXT:
+        look = next(one for one in LOOKS if one > look)
+        state = screen(seen(ratios[:look], limits), limits, last=look == MOST)
+    spent.append(look)
+    if state is not Screen.SUSPECT:
+        return False
+    fresh = draw()
+    for count, part in confirmation():
+        found = confirm(fresh[:count], ratios[:look], limits, limits.alpha * part, last=count == MOST)
+        if found is not Confirmation.NEXT:
+            return found is Confirmation.FAIL
+    return False
+
+
+def upper_bound(events: int, runs: int, confidence: float = 0.95) -> float:
+    """The rate below which the truth lies with that confidence, after so many events (Clopper and Pearson, 1934)."""
+    if events >= runs:
+        return 1.0
+    low, high = 0.0, 1.0
+    while high - low > 1e-9:  # noqa: PLR2004 - finer than anybody reads
+        middle = (low + high) / 2
+        if 1 - beta_share(events + 1, runs - events, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+# --- as text -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was recorded: by environment, test and metric."""
+
+    environment: str = ""
+    tests: Mapping[str, Mapping[str, Recorded]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def sigma(self, nodeid: str, metric: str, environment: str) -> float:
+        """What differs between sessions, for a test that runs where this was recorded; 0 elsewhere."""
+        found = self.tests.get(nodeid, {}).get(metric) if environment == self.environment else None
+        return 0.0 if found is None else found.sigma
+
+
+def to_text(one: Calibration) -> str:
+    """The calibration as it is stored, sorted."""
+    tests = {
+        nodeid: {
+            name: {
+                "alarms": recorded.alarms,
+                "fail_above": recorded.gate.fail_above,
+                "must_detect": recorded.gate.must_detect,
+                "seconds": round(recorded.seconds, 3),
+                "sessions": [[round(ratio, 6) for ratio in session] for session in recorded.sessions],
+            }
+            for name, recorded in metrics.items()
+        }
+        for nodeid, metrics in one.tests.items()
+    }
+    whole = {"schema": SCHEMA, "environment": one.environment, "tests": tests}
+    return json.dumps(whole, sort_keys=True, allow_nan=False, indent=1) + "\n"
+
+
+def from_text(text: str | bytes, name: str) -> Calibration:
+    """A calibration from its text.
+
+    :raises ResultsError: if it is cut, of another schema, or malformed; names the element.
+    """
+    return reading.parse(text, name, SCHEMA, _read)
+
+
+def _read(whole: Element) -> Calibration:
+    return Calibration(
+        environment=whole.get("environment", reading.text),
+        tests=whole.get("tests", lambda one: one.members(lambda test: test.members(_read_recorded))),
+    )
+
+
+def _read_recorded(one: Element) -> Recorded:
+    return Recorded(
+        sessions=one.get("sessions", lambda each: each.each(lambda session: session.each(reading.number))),
+        alarms=one.get("alarms", reading.whole_number),
+        seconds=one.get("seconds", reading.number),
+        gate=Gate(one.get("fail_above", reading.optional_number), one.get("must_detect", reading.optional_number)),
+    )

@@ -10,18 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_netbench.drivers import registry, s2n
-from pytest_netbench.drivers.driver import (
-    Arming,
-    CpuBy,
-    Driver,
-    End,
-    OptionKind,
-    OptionSpec,
-    OutputFormat,
-    Transport,
-    from_json,
-    to_json,
-)
+from pytest_netbench.drivers.driver import Arming, CpuBy, Driver, End, OptionKind, OptionSpec, OutputFormat, Transport
+from pytest_netbench.drivers.row_json import from_json, to_json
 from pytest_netbench.errors import DriverMissing, Unsupported, UsageError
 from pytest_netbench.roles import Role
 

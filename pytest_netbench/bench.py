@@ -70,9 +70,9 @@ class Plan:
         return names[0] if names[0] == names[1] else "/".join(names)
 
     @property
-    def gates_cpu(self) -> bool:
-        """Whether what a byte or an operation costs is gated, which the start of a process must not be part of."""
-        return any(".cpu_per_" in name for name in self.spec.gate)
+    def gates_cpu(self) -> frozenset[str]:
+        """The gated metrics of what a byte or an operation costs, which the start of a process must not be part of."""
+        return frozenset(name for name in self.spec.gate if ".cpu_per_" in name)
 
     @property
     def folder(self) -> str:

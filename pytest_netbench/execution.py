@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
-from pytest_netbench.drivers import listening
+from pytest_netbench.drivers import listening, proc
 from pytest_netbench.drivers.arming import Arm
 from pytest_netbench.drivers.driver import Arming, Driver, End, OptionValue, Transport
 from pytest_netbench.drivers.environment import Invocation, configured, endpoint, invocation
@@ -89,6 +89,7 @@ class Execution:
         self._collecting = contextlib.AsyncExitStack()
         self._writes: Writes | None = None
         self._began_ns: int | None = None
+        self._cpu_before = 0.0
         self._reason = ""
 
     async def __aenter__(self) -> Self:
@@ -270,6 +271,7 @@ class Execution:
         )
 
     async def _begin_window(self) -> None:
+        self._cpu_before = sum(proc.cpu_s(pid) for pid in self._running.tree())
         self._begin = Window.now()
         self._collector = Collector(self._running.tree, self._outbox / OUTPUT, self._outbox / COLLECTOR)
         with _storage(self._outbox):
@@ -347,6 +349,7 @@ class Execution:
             "use": None if begin is None else asdict(begin.use(end)),
             "clock_step_s": 0.0 if begin is None else begin.clock_step_s(end),
             "cpu_s": ended.cpu_s,
+            "cpu_before_s": self._cpu_before,
             "peak_rss": max(ended.peak_rss or 0, 0 if collector is None else collector.peak_rss) or None,
             "problems": [collector.problem] if collector is not None and collector.problem else [],
         }

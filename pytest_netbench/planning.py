@@ -104,6 +104,9 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
 def _build(session: Session, names: tuple[str, ...]) -> None:
     """Have all that is built; a build that fails is an error of the test that needs it, in the build's words."""
     for name in names:
+        if any(one.build for one in session.cast(name)) and not session.provider_class().shares_machine:
+            where = f"driver {name} is built on this machine, and $OUT isn't on the hosts"
+            pytest.skip(f"unsupported by provider {session.settings.provider}: {where}")
         try:
             session.ensure_built(name)
         except BuildError as error:

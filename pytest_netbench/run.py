@@ -49,7 +49,8 @@ class Trial:
 
     ``options``: of each side, as the test gives them. ``timeout``: seconds that a round may take from its start
     instant. ``smaller``: what is run in addition where a driver tells the CPU time of its whole process only.
-    ``each``: the drivers of a side's hosts in their order, where they differ.
+    ``each``: the drivers of a side's hosts in their order, where they differ. ``slope``: metrics without which a round
+    doesn't count where that is done.
     """
 
     scenario: Scenario
@@ -60,6 +61,7 @@ class Trial:
     timeout: float
     smaller: Trial | None = None
     each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
+    slope: frozenset[str] = frozenset()
 
     def driver(self, role: Role, index: int = 0) -> Driver:
         """The driver of one host of a side."""
@@ -83,13 +85,14 @@ def trial(
     *,
     by_role: Mapping[Role, Mapping[str, Any]] | None = None,
     each: Mapping[Role, Sequence[Driver]] | None = None,
-    slope: bool = False,
+    slope: frozenset[str] = frozenset(),
 ) -> Trial:
     """Get a scenario ready: certificates are made where a driver needs them, the longest time is found.
 
     ``by_role``: the options of each side, where they differ.
 
-    ``slope``: CPU time is wanted per byte or operation without what it takes to start, from drivers that don't tell it.
+    ``slope``: metrics of CPU time per byte or operation that are wanted without what it takes to start, also from
+    drivers that don't tell it.
 
     :raises Unsupported: if a driver can't do it.
     :raises UsageError: if an option isn't one of the drivers'.
@@ -106,9 +109,9 @@ def trial(
     if any(driver.secure for driver in every):
         scenario = certify(scenario)
     longest = timeout if timeout is not None else 2 * analysis.shortest_s + SLACK
-    made = Trial(scenario, analysis, server_driver, client_driver, chosen, longest, each=sides)
-    sloped = slope or any(driver.cpu is CpuBy.SLOPE for driver in every)
-    less = smaller(scenario) if sloped else None
+    made = Trial(scenario, analysis, server_driver, client_driver, chosen, longest, each=sides, slope=slope)
+    wanted = slope or any(driver.cpu is CpuBy.SLOPE for driver in every)
+    less = smaller(scenario) if wanted else None
     return made if less is None else replace(made, smaller=replace(made, scenario=less, analysis=analyse(less)))
 
 
@@ -291,11 +294,14 @@ async def carry_out(stage: Stage) -> Round:
     file = folder / "scenario.json"
     less.scenario.write(file)
     second, cost_less = await _carry_out(replace(stage, trial=less, folder=folder, scenario_file=file))
-    return sloped(done, second, slopes(cost, cost_less))
+    return sloped(done, second, slopes(cost, cost_less), stage.trial.slope)
 
 
-def sloped(done: Round, second: Round, found: Mapping[str, float | None]) -> Round:
-    """A round whose CPU times of whole processes gave way to the slopes between it and a smaller one."""
+def sloped(done: Round, second: Round, found: Mapping[str, float | None], needed: frozenset[str]) -> Round:
+    """A round whose CPU times of whole processes gave way to the slopes between it and a smaller one.
+
+    A slope that isn't one is left out; if it is ``needed``, the round doesn't count.
+    """
     if not second.valid:
         reasons = (f"its smaller run doesn't count: {reason}" for reason in second.validity)
         outside = tuple(f"its smaller run doesn't count: {reason}" for reason in second.exogenous)
@@ -304,7 +310,7 @@ def sloped(done: Round, second: Round, found: Mapping[str, float | None]) -> Rou
     flat = tuple(
         f"{name}: the larger run took no more CPU time than the smaller one, the slope needs more bytes"
         for name, value in sorted(wanted.items())
-        if value is None
+        if value is None and name in needed
     )
     known = {name: value for name, value in wanted.items() if value is not None}
     return replace(

@@ -5,6 +5,7 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_netbench.drivers.driver import (
@@ -46,7 +47,8 @@ _OPTIONS: Mapping[str, OptionSpec] = {
 
 def _command(transport: str, role: Role) -> Command:
     program = "{package}/drivers/builtin/__main__.py"
-    return Command(("{python}", "-I", "-S", program, transport, role.value))
+    alone = () if transport == "quic" else ("-S",)  # only aioquic is looked for among what is installed
+    return Command(("{python}", "-I", *alone, program, transport, role.value))
 
 
 _TLS: Mapping[str, OptionSpec] = {
@@ -61,25 +63,54 @@ _TLS: Mapping[str, OptionSpec] = {
 }
 
 
-def _row(name: str, options: Mapping[str, OptionSpec], *, secure: bool) -> Driver:
-    return Driver(
-        name=name,
-        commands={role: _command(name, role) for role in Role},
-        arming=Arming.PIPE,
-        output=OutputFormat.REPORT,
-        ends=dict.fromkeys(Role, (End.EXIT_0,)),
-        transport=Transport.TCP,
-        options=options,
-        configures=True,
-        secure=secure,
-        features=frozenset({"streams", "send_streams", "server_streams"}),
-        multiplexes=True,
-        dumps_stacks=True,
-        meets={"s2n-tls": {"tls.connection_id": "sni"}} if secure else {},
-    )
+_QUIC: Mapping[str, OptionSpec] = {
+    **_PLACE,
+    "quic.alpn": OptionSpec(OptionKind.TEXT, "the application protocol that both ends must agree on"),
+    "quic.max_mtu": OptionSpec(OptionKind.INTEGER, "bytes of the largest packet", least=1228),
+    "quic.gso": OptionSpec(OptionKind.BOOLEAN, "hand several packets to the kernel at once"),
+    "quic.congestion_control": OptionSpec(OptionKind.TEXT, "aioquic's algorithm", choices=("reno", "cubic")),
+    "quic.send_buffer": OptionSpec(OptionKind.INTEGER, "bytes of the socket's send buffer (SO_SNDBUF)", least=1),
+    "quic.receive_buffer": OptionSpec(OptionKind.INTEGER, "bytes of the socket's receive buffer (SO_RCVBUF)", least=1),
+    "tls.cipher": OptionSpec(
+        OptionKind.TEXT,
+        "the only cipher suite",
+        choices=("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
+    ),
+}
 
+_TCP = Driver(
+    name="tcp",
+    commands={role: _command("tcp", role) for role in Role},
+    arming=Arming.PIPE,
+    output=OutputFormat.REPORT,
+    ends=dict.fromkeys(Role, (End.EXIT_0,)),
+    transport=Transport.TCP,
+    options=_OPTIONS,
+    configures=True,
+    features=frozenset({"streams", "send_streams", "server_streams"}),
+    multiplexes=True,
+    dumps_stacks=True,
+)
 
 ROWS: Mapping[str, Driver] = {
-    "tcp": _row("tcp", _OPTIONS, secure=False),
-    "tls": _row("tls", {**_OPTIONS, **_TLS}, secure=True),
+    "tcp": _TCP,
+    "tls": replace(
+        _TCP,
+        name="tls",
+        commands={role: _command("tls", role) for role in Role},
+        options={**_OPTIONS, **_TLS},
+        secure=True,
+        meets={"s2n-tls": {"tls.connection_id": "sni"}},
+    ),
+    "quic": replace(
+        _TCP,
+        name="quic",
+        commands={role: _command("quic", role) for role in Role},
+        transport=Transport.UDP,
+        options=_QUIC,
+        secure=True,
+        multiplexes=False,
+        modules=("aioquic",),
+        install="pip install 'pytest-netbench[quic]'",
+    ),
 }

@@ -6,6 +6,7 @@ which runs it. This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
@@ -13,9 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_netbench.drivers import foreign
 from pytest_netbench.drivers.foreign import Foreign
 from pytest_netbench.errors import DriverMissing, Unsupported, UsageError, nearest
 from pytest_netbench.roles import Role
@@ -165,7 +165,8 @@ class Driver:
     it always listens, 0 for any. ``build``: the shell command that makes it out of a repository, for ``$OUT`` in its
     commands; ``toolchain``: commands whose output says with what; ``out``: what stands in the place of ``$OUT``.
     ``cpu``: how CPU time is had where the driver tells that of its whole process only. ``meets``: options that it
-    takes by itself where the other side is of that family.
+    takes by itself where the other side is of that family. ``modules``: of Python, that it needs; on other hosts it
+    says itself that they are missing.
     """
 
     name: str
@@ -195,6 +196,7 @@ class Driver:
     out: str = ""
     cpu: CpuBy = CpuBy.PROCESS
     meets: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=lambda: MappingProxyType({}))
+    modules: tuple[str, ...] = ()
 
     @property
     def can_be_armed(self) -> bool:
@@ -247,6 +249,9 @@ class Driver:
 
         :raises DriverMissing: says what was looked for and where; the last line installs it.
         """
+        for module in self.modules:
+            if importlib.util.find_spec(module) is None:
+                raise DriverMissing(f"driver {self.name}: {sys.executable} has no module {module}\n{self.install}")
         return {role: self.executable(role) for role in self.commands}
 
     def executable(self, role: Role) -> Path:
@@ -298,99 +303,3 @@ def unknown_placeholders(command: Command) -> list[str]:
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Put values in the place of placeholders; unknown ones stay as they are."""
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
-
-
-def to_json(driver: Driver) -> dict[str, Any]:
-    """The row as it travels to a host."""
-    return {
-        "name": driver.name,
-        "level": driver.level.value,
-        "commands": {
-            role.value: {"argv": list(command.argv), "env": dict(command.env)}
-            for role, command in driver.commands.items()
-        },
-        "arming": driver.arming.value,
-        "output": driver.output.value,
-        "ends": {role.value: [end.value for end in ends] for role, ends in driver.ends.items()},
-        "transport": driver.transport.value,
-        "options": {name: _spec_to_json(spec) for name, spec in driver.options.items()},
-        "configures": driver.configures,
-        "install": driver.install,
-        "paths": list(driver.paths),
-        "secure": driver.secure,
-        "family": driver.family,
-        "features": None if driver.features is None else sorted(driver.features),
-        "multiplexes": driver.multiplexes,
-        "multiplex_env": dict(driver.multiplex_env),
-        "dumps_stacks": driver.dumps_stacks,
-        "library": driver.library,
-        "timeout_s": driver.timeout_s,
-        "foreign": None if driver.foreign is None else foreign.to_json(driver.foreign),
-        "port": driver.port,
-        "tells_version": list(driver.tells_version),
-        "build": driver.build,
-        "toolchain": list(driver.toolchain),
-        "out": driver.out,
-        "cpu": driver.cpu.value,
-        "meets": {name: dict(options) for name, options in driver.meets.items()},
-    }
-
-
-def _spec_to_json(spec: OptionSpec) -> dict[str, Any]:
-    return {
-        "kind": spec.kind.value,
-        "meaning": spec.meaning,
-        "on": list(spec.on),
-        "off": list(spec.off),
-        "choices": list(spec.choices),
-        "least": spec.least,
-        "role": None if spec.role is None else spec.role.value,
-    }
-
-
-def from_json(row: Mapping[str, Any]) -> Driver:
-    """The row from what travelled; the inverse of ``to_json``."""
-    return Driver(
-        name=row["name"],
-        level=Level(row["level"]),
-        commands={
-            Role(role): Command(tuple(command["argv"]), dict(command["env"]))
-            for role, command in row["commands"].items()
-        },
-        arming=Arming(row["arming"]),
-        output=OutputFormat(row["output"]),
-        ends={Role(role): tuple(End(end) for end in ends) for role, ends in row["ends"].items()},
-        transport=Transport(row["transport"]),
-        options={name: _spec_from_json(spec) for name, spec in row["options"].items()},
-        configures=row["configures"],
-        install=row["install"],
-        paths=tuple(row["paths"]),
-        secure=row["secure"],
-        family=row["family"],
-        features=None if row["features"] is None else frozenset(row["features"]),
-        multiplexes=row["multiplexes"],
-        multiplex_env=dict(row["multiplex_env"]),
-        dumps_stacks=row["dumps_stacks"],
-        library=row["library"],
-        timeout_s=row["timeout_s"],
-        foreign=None if row["foreign"] is None else foreign.from_json(row["foreign"]),
-        port=row["port"],
-        tells_version=tuple(row["tells_version"]),
-        build=row["build"],
-        toolchain=tuple(row["toolchain"]),
-        out=row["out"],
-        cpu=CpuBy(row["cpu"]),
-        meets={name: dict(options) for name, options in row["meets"].items()},
-    )
-
-
-def _spec_from_json(spec: Mapping[str, Any]) -> OptionSpec:
-    return OptionSpec(
-        kind=OptionKind(spec["kind"]),
-        meaning=spec["meaning"],
-        on=tuple(spec["on"]),
-        off=tuple(spec["off"]),
-        choices=tuple(spec["choices"]),
-        least=spec["least"],
-        role=None if spec["role"] is None else Role(spec["role"]),
-    )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers.driver import Driver, OptionValue, fill, to_json
+from pytest_netbench.drivers.driver import Driver, OptionValue, fill
+from pytest_netbench.drivers.row_json import to_json
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_netbench.drivers import builtin_row, s2n
-from pytest_netbench.drivers.driver import Driver, from_json, to_json
+from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.drivers.own import amended, own
+from pytest_netbench.drivers.row_json import from_json, to_json
 from pytest_netbench.errors import UsageError, nearest
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -73,14 +74,18 @@ class Repository:
                 return self.git("merge-base", "HEAD", main).strip()
             except BuildError:
                 continue
-        raise UsageError(f"{self.top} has no {MERGE_BASE}: none of {', '.join(_MAIN)} has a commit in common with HEAD")
+        shallow = self.git("rev-parse", "--is-shallow-repository").strip() == "true"
+        remedy = "this clone is shallow: git fetch --unshallow" if shallow else "name a ref instead"
+        none = f"none of {', '.join(_MAIN)} has a commit in common with HEAD"
+        raise UsageError(f"{self.top} has no {MERGE_BASE}: {none}; {remedy}")
 
     def _working_tree(self) -> Source:
         """All that isn't ignored, as it stands there, without touching the index, or any branch."""
         with tempfile.TemporaryDirectory(prefix="netbench-index-") as folder:
-            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-            if self._has_commits():
-                self.git("read-tree", "HEAD", env=index)
+            copy, own = Path(folder) / "index", self.top / self.git("rev-parse", "--git-path", "index").strip()
+            if own.is_file():  # it knows which files haven't changed, and which aren't checked out
+                shutil.copyfile(own, copy)
+            index = {"GIT_INDEX_FILE": str(copy)}
             self.git("add", "--all", "--", ".", *_NO_SOURCE, env=index)
             tree = self.git("write-tree", env=index).strip()
         parent = ("-p", self.git("rev-parse", "HEAD").strip()) if self._has_commits() else ()

@@ -19,7 +19,10 @@ _NS = 1e9
 
 
 class Spent(NamedTuple):
-    """What a round cost, and for what: CPU seconds by side, payload bytes, operations."""
+    """What a round cost, and for what: CPU seconds by side, payload bytes, operations.
+
+    CPU seconds without those that drivers needed before they could be asked for anything.
+    """
 
     cpu: Mapping[str, float]
     payload: int
@@ -219,7 +222,8 @@ def _cpu(hosts: Sequence[HostReport]) -> float | None:
 def spent(scenario: Scenario, hosts: Sequence[HostReport]) -> Spent:
     """What these reports say that a round cost, and for what."""
     sides = {role: [host for host in hosts if host.role is role] for role in Role}
-    cpu = {role.value: seconds for role, side in sides.items() if (seconds := _cpu(side)) is not None}
+    before = {role: sum(host.driver.cpu.before for host in side if host.driver.cpu) for role, side in sides.items()}
+    cpu = {role.value: all_of - before[role] for role, side in sides.items() if (all_of := _cpu(side)) is not None}
     operations = _operations(scenario, sides[Role.SERVER], sides[Role.CLIENT])
     return Spent(cpu, sum(_received(host) for host in hosts), operations)
 

@@ -99,7 +99,7 @@ def _report(
 def _driver_report(
     folder: Path, record: Mapping[str, Any], driver: Driver, scenario: Scenario, role: Role, index: int
 ) -> DriverReport:
-    cpu = CpuUse(record["cpu_s"], CpuScope.PROCESS)
+    cpu = CpuUse(record["cpu_s"], CpuScope.PROCESS, record.get("cpu_before_s", 0.0))
     if driver.output is OutputFormat.REPORT:
         return _own_report(folder / REPORT, cpu, record["peak_rss"])
     try:

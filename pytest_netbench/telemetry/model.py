@@ -34,10 +34,15 @@ class Fact(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CpuUse:
-    """CPU seconds (user and system) of a driver's process tree."""
+    """CPU seconds (user and system) of a driver's process tree.
+
+    ``before``: those of them that it had used before it could be asked for anything: a server until it listened, a
+    client until it was released.
+    """
 
     seconds: float
     scope: CpuScope
+    before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def dump(report: DriverReport) -> bytes:
         "first_byte_ns": report.first_byte_ns,
         "last_byte_ns": report.last_byte_ns,
         "peak_rss": report.peak_rss,
-        "cpu": None if report.cpu is None else {"seconds": report.cpu.seconds, "scope": report.cpu.scope.value},
+        "cpu": None if report.cpu is None else _cpu_out(report.cpu),
         "problems": report.problems,
         "connections": [_connection_out(one) for one in report.connections],
         "samples_ns": {name: [round(one * _NS) for one in taken] for name, taken in report.samples.items()},
@@ -38,6 +38,11 @@ def dump(report: DriverReport) -> bytes:
     if report.untold:
         document["untold"] = sorted(one.value for one in report.untold)
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _cpu_out(cpu: CpuUse) -> dict[str, Any]:
+    made: dict[str, Any] = {"seconds": cpu.seconds, "scope": cpu.scope.value}
+    return made | ({"before": cpu.before} if cpu.before else {})
 
 
 def _connection_out(one: ConnectionReport) -> dict[str, Any]:
@@ -114,7 +119,8 @@ def _cpu(top: _Reader) -> CpuUse | None:
     scope = cpu.of("scope", str)
     if scope not in {one.value for one in CpuScope}:
         raise cpu.malformed("scope", " or ".join(repr(one.value) for one in CpuScope), scope)
-    return CpuUse(float(cpu.of("seconds", int, float)), CpuScope(scope))
+    before = float(cpu.of("before", int, float)) if cpu.has("before") else 0.0
+    return CpuUse(float(cpu.of("seconds", int, float)), CpuScope(scope), before)
 
 
 def _connection(one: _Reader) -> ConnectionReport:

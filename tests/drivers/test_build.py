@@ -105,6 +105,18 @@ def test_merge_base_is_where_the_branch_began(home: Path) -> None:
     assert (build.built(mine(), "merge-base", home) / "tool").read_text() == "two"
 
 
+def test_without_a_main_branch_there_is_no_merge_base(home: Path) -> None:
+    """What was looked for is said, and in a shallow clone what to do."""
+    git(home, "branch", "--quiet", "--move", "main", "topic")
+    with pytest.raises(UsageError, match=r"none of origin/HEAD, origin/main.*; name a ref instead"):
+        build.built(mine(), "merge-base", home)
+    git(home.parent, "clone", "--quiet", "--depth", "1", home.as_uri(), "shallow")
+    clone = home.parent / "shallow"
+    git(clone, "update-ref", "-d", "refs/remotes/origin/HEAD")
+    with pytest.raises(UsageError, match="this clone is shallow: git fetch --unshallow"):
+        build.built(mine(), "merge-base", clone)
+
+
 def test_command_tools_and_flags_make_another_build(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them changes what comes out."""
     keys = {build.plan(mine(), "HEAD", home).key, build.plan(mine(BUILD + " "), "HEAD", home).key}

@@ -71,6 +71,21 @@ async def test_a_client_begins_at_the_instant(place: Path) -> None:
     assert record(place)["counters"]["tcp_retransmits"] >= 0
 
 
+@pytest.mark.parametrize("role", list(Role), ids=lambda role: role.value)
+async def test_what_a_start_costs_is_known(place: Path, role: Role) -> None:
+    """The CPU time until a server listens, or until a client is released, is told apart from that of all."""
+    if role is Role.SERVER:
+        async with execution(place, mine(place, "listens"), SERVER) as server:
+            await server.start_server()
+            await server.stop_server()
+    else:
+        async with execution(place, mine(place, "burns"), CLIENT) as client:
+            await client.start_client()
+            await client.run_client(time.monotonic_ns())
+    found = record(place)
+    assert 0 < found["cpu_before_s"] < found["cpu_s"]
+
+
 async def failure_of_client(place: Path, driver: Driver, job: Job = CLIENT) -> DriverFailure:
     async with execution(place, driver, job) as client:
         await client.start_client()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_netbench.drivers import registry
-from pytest_netbench.drivers.driver import Driver, Level, Transport, from_json, to_json
+from pytest_netbench.drivers.driver import Driver, Level, Transport
+from pytest_netbench.drivers.row_json import from_json, to_json
 from pytest_netbench.errors import Unsupported, UsageError
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse

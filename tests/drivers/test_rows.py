@@ -10,18 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_netbench.drivers import registry, s2n
-from pytest_netbench.drivers.driver import (
-    Arming,
-    CpuBy,
-    Driver,
-    End,
-    OptionKind,
-    OptionSpec,
-    OutputFormat,
-    Transport,
-    from_json,
-    to_json,
-)
+from pytest_netbench.drivers.driver import Arming, CpuBy, Driver, End, OptionKind, OptionSpec, OutputFormat, Transport
+from pytest_netbench.drivers.row_json import from_json, to_json
 from pytest_netbench.errors import DriverMissing, Unsupported, UsageError
 from pytest_netbench.roles import Role
 
@@ -40,7 +30,7 @@ MINE: dict[str, Any] = {
 
 def test_the_known_rows_are_there() -> None:
     """The built-in ones and the four real ones, without any configuration."""
-    assert list(registry.table()) == ["tcp", "tls", "s2n-tcp", "s2n-native-tls", "s2n-tls", "s2n-quic"]
+    assert list(registry.table()) == ["tcp", "tls", "quic", "s2n-tcp", "s2n-native-tls", "s2n-tls", "s2n-quic"]
 
 
 @pytest.mark.parametrize("row", [*registry.table({"mine": MINE}).values()], ids=lambda row: row.name)

@@ -37,7 +37,15 @@ def repository(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.Mo
 def test_it_is_built_from_the_working_tree(pytester: pytest.Pytester, repository: Path) -> None:
     """Nothing need be committed, and $OUT is where its products are."""
     path = pytester.makepyfile(TEST)
-    assert pytester.runpytest_subprocess(path).ret == 0
+    pytester.runpytest_subprocess(path).assert_outcomes(passed=1)
+
+
+def test_hosts_elsewhere_do_not_have_it(pytester: pytest.Pytester, repository: Path) -> None:
+    """What is built here is on this machine: with another's hosts the test is skipped, and nothing is built."""
+    pytester.makeconftest("from pytest_netbench.hosts.local import LocalProvider\nLocalProvider.shares_machine = False")
+    outcome = pytester.runpytest_subprocess(pytester.makepyfile(TEST), "-rs")
+    outcome.assert_outcomes(skipped=1)
+    outcome.stdout.fnmatch_lines(["*driver mine is built on this machine, and $OUT isn't on the hosts*"])
 
 
 def test_a_build_that_fails_is_the_tests_error(pytester: pytest.Pytester, repository: Path) -> None:

@@ -61,9 +61,11 @@ class Children:
     """The commands that run. SIGTERM is seen by ``wait`` only, never in the middle of anything else.
 
     ``left``: processes that a command left behind when it ended. ``cpu_s``: of all that have ended, whoever they were.
+    ``cpu_before``: of all, until they were ready.
     """
 
     cpu_s: float = 0.0
+    cpu_before: float = 0.0
     peak_rss: int = 0
     ended: list[Ended] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
@@ -109,6 +111,11 @@ class Children:
         child.returncode = 0  # it is waited for here, not by that object
         self._running[child.pid] = (tuple(argv), output, began_ns)
         return child.pid
+
+    def ready(self) -> None:
+        """Note what all have used until now: what comes is asked of them."""
+        trees = (one for pid in self._running for one in (pid, *proc.descendants(pid)))
+        self.cpu_before = self.cpu_s + sum(proc.cpu_s(one) for one in trees)
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until a command ends, SIGTERM comes, or so many seconds have passed."""

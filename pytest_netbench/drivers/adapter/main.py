@@ -78,6 +78,7 @@ def _server(work: Work, made: Sequence[Part]) -> int:
             while not children.told_to_end and not _listens(work, part, pid):
                 children.wait(0.002)
                 _still_there(children, "before it listened", allowed=())
+        children.ready()
         while not children.told_to_end:
             children.wait()
             _still_there(children, "while it should serve", allowed=(0,))

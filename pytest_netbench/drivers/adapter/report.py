@@ -61,7 +61,7 @@ def report(work: Work, made: Sequence[Part], children: Children, problems: Seque
         last_byte_ns=max(lasts, default=None),
         connections=tuple(connections),
         samples={},
-        cpu=CpuUse(children.cpu_s, CpuScope.PROCESS),
+        cpu=CpuUse(children.cpu_s, CpuScope.PROCESS, children.cpu_before),
         peak_rss=children.peak_rss or None,
         problems=tuple(found),
         untold=_untold(work, groups),

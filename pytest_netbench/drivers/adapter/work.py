@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_netbench.drivers.driver import Driver, Level, from_json
+from pytest_netbench.drivers.driver import Driver, Level
 from pytest_netbench.drivers.foreign import Foreign, placeholders
 from pytest_netbench.drivers.process import MARK
+from pytest_netbench.drivers.row_json import from_json
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.scenario.netbench_json import read

@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.connection import Connection, Program
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
-from pytest_netbench.drivers.builtin.ending import Failed
+from pytest_netbench.drivers.builtin.ending import Failed, Stopped
 from pytest_netbench.drivers.builtin.engine import WRITE, Checkpoints, Engine, Stuck, Waits
 from pytest_netbench.drivers.builtin.interpreter import compile_operations, run
 from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import Side, Step, Thread
+from pytest_netbench.drivers.builtin.waiting import waiting
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
 
@@ -27,14 +28,11 @@ from pytest_netbench.scenario import model as m
 class Client:
     """One client of a scenario. ``servers``: the addresses of those that it dials, by server id."""
 
-    title = "client"
-
     def __init__(
         self,
         client: m.Client,
         servers: Mapping[int, tcp.Address],
         local_ip: str,
-        options: tcp.Options,
         wire: Wire,
         scenario_id: str,
         recorder: Recorder,
@@ -45,7 +43,6 @@ class Client:
         self.recorder = recorder
         self._servers = servers
         self._local_ip = local_ip
-        self._options = options
         self._wire = wire
         self._id = scenario_id
         self._programs = tuple(Program(one) for one in client.connections)
@@ -57,12 +54,15 @@ class Client:
 
         :raises Failed: if the network or a server does what the scenario doesn't say.
         """
-        thread = Thread(self, Side(self))
+        thread = Thread(self, Side())
         self.engine.spawn(thread, run(thread, self._steps))
         try:
             self.engine.run()
         except Stuck:
             raise Failed("every thread that is left waits at a checkpoint that nothing unparks") from None
+        except Stopped as stopped:
+            stopped.waiting = waiting(thread)
+            raise
         finally:
             self.engine.cancel(thread)
 
@@ -80,7 +80,7 @@ class Client:
             self._dialled = number + 1
             try:
                 patient = wire.patient and self.engine.may_block()
-                dialled = tcp.dialler(target, self._local_ip, self._options, patient=patient)
+                dialled = wire.dialler(target, self._local_ip, patient=patient)
             except OSError as error:
                 raise Failed(f"connection {number} {where}, connect: {tcp.reason(error)}") from None
             carrier = wire.carrier(dialled, self.engine, preamble, patient=patient)

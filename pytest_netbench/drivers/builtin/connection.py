@@ -108,7 +108,7 @@ class Connection:
         self.server = server
         self.carrier = carrier
         self.open = carrier.open
-        self.local = Side(self)
+        self.local = Side()
         self.program: int | None = None
         self.addresses: tuple[tcp.SocketAddress, tcp.SocketAddress] | None = None
         self.connect_ns: int | None = None
@@ -129,7 +129,7 @@ class Connection:
         self.carrier.begin(thread, len(program.peers))
         if not program.peers:
             return run(thread, program.ops)
-        peer = Side(self)
+        peer = Side()
         if len(program.peers) == 1 and not program.ops:
             thread.side = peer
             return run(thread, program.peers[0])

@@ -44,8 +44,9 @@ class Ended(Exception):
 
 
 class Stopped(BaseException):
-    """A signal asks the driver to end, wherever it is."""
+    """A signal asks the driver to end, wherever it is; ``waiting``: what it waited for, if that is known."""
 
     def __init__(self, signal: int) -> None:
         super().__init__(signal)
         self.signal = signal
+        self.waiting = ""

@@ -44,17 +44,18 @@ def main(arguments: list[str]) -> int:
     recorders: list[Recorder | Pool] = []
     problem: str | None = None
     ended_by: int | None = None
+    waited = ""
     status: int = Status.OK
     try:
         _run(chosen, recorders, signals)
     except Stopped as stopped:
-        ended_by = stopped.signal
+        ended_by, waited = stopped.signal, f", waiting: {stopped.waiting}" if stopped.waiting else ""
     except DriverError as error:
         problem, status = str(error), error.status
     finally:
         signals.ignore()
         if ended_by is not None and chosen.role is Role.CLIENT:
-            problem = f"ended by {signal.Signals(ended_by).name}"
+            problem = f"ended by {signal.Signals(ended_by).name}{waited}"
         status = _report(chosen.report, recorders[-1] if recorders else Recorder(()), problem, status)
     if ended_by is not None and chosen.role is Role.CLIENT:
         signal.signal(ended_by, signal.SIG_DFL)
@@ -118,9 +119,8 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, sig
         if one.router_id is not None:
             raise Misused(f"{where}: a connect through router {one.router_id}: there is no program for routers")
     wire = wire_of(chosen, scenario, own, multiplex=many)
-    options = tcp.options(own.configuration)
     place(own.configuration).take()
-    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, options, wire, scenario.id, recorder)
+    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, wire, scenario.id, recorder)
     settle()
     _await_instant(chosen)
     signals.end(client.engine)

@@ -5,13 +5,14 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 from pytest_netbench.drivers.builtin.ending import DriverError, Failed, Status, Stopped
 from pytest_netbench.drivers.builtin.recorder import Recorder
@@ -21,6 +22,10 @@ from pytest_netbench.telemetry.model import CpuScope, CpuUse, DriverReport
 from pytest_netbench.telemetry.report_json import load, write
 
 _Value = TypeVar("_Value")
+_PR_SET_PDEATHSIG = 1
+
+Serve: TypeAlias = Callable[[int, Callable[[], None]], Recorder]
+"""Carries out the process of that number, calls the second when it is up, and gives what it has seen."""
 
 
 class Pool:
@@ -31,8 +36,8 @@ class Pool:
         self._reports: list[DriverReport] = []
         self._problems: list[str] = []
 
-    def run(self, processes: int, serve: Callable[[int], Recorder], ready: Callable[[], None]) -> None:
-        """Start them, wait for the signal that ends them; ``serve`` carries out the one of that number.
+    def run(self, processes: int, serve: Serve, ready: Callable[[], None]) -> None:
+        """Start them, wait for the signal that ends them; ``ready`` is called when all serve.
 
         :raises Stopped: when the signal has come to this process, and they have ended.
         :raises Failed: if one ends by itself, with which the others are ended.
@@ -40,9 +45,10 @@ class Pool:
         with tempfile.TemporaryDirectory(prefix="netbench-") as folder:
             paths = [Path(folder, f"{number}.json") for number in range(processes)]
             try:
-                for number, path in enumerate(paths):
-                    self._start(number, serve, path)
-                ready()
+                up = [self._start(number, serve, path) for number, path in enumerate(paths)]
+                heard = [_heard(one) for one in up]
+                if all(heard):
+                    ready()
                 self._watch()
             finally:
                 self._stop()
@@ -60,13 +66,20 @@ class Pool:
         pid, status = os.wait()
         return self._children.pop(pid), os.waitstatus_to_exitcode(status)
 
-    def _start(self, number: int, serve: Callable[[int], Recorder], path: Path) -> None:
+    def _start(self, number: int, serve: Serve, path: Path) -> int:
+        """Start one; a descriptor where it says that it is up."""
         sys.stdout.flush()
-        pid = os.fork()
-        if pid:
+        parent, (reader, writer) = os.getpid(), os.pipe()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, Signals.NUMBERS)  # a new process would forget one that came
+        try:
+            pid = os.fork()
+            if not pid:
+                _live(parent, before, path, lambda: serve(number, lambda: _say(writer)))
             self._children[pid] = number
-        else:
-            _live(number, serve, path)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(writer)
+        return reader
 
     def _stop(self) -> None:
         Signals.ignore()  # it may come to the whole group, and so a second time
@@ -93,22 +106,40 @@ class Pool:
         return merged(self._reports, self._problems)
 
 
-def _live(number: int, serve: Callable[[int], Recorder], path: Path) -> NoReturn:
-    """Be one of the processes, to its end."""
-    status: int = Status.FAILED
-    recorder: Recorder | None = None
+def _say(writer: int) -> None:
+    """Say that this process is up."""
+    os.write(writer, b"*")
+    os.close(writer)
+
+
+def _heard(reader: int) -> bool:
+    """Whether a process says that it is up; False if it ended before."""
     try:
-        recorder = serve(number)
+        return bool(os.read(reader, 1))
+    finally:
+        os.close(reader)
+
+
+def _live(parent: int, mask: Iterable[int], path: Path, serve: Callable[[], Recorder]) -> NoReturn:
+    """Be one of the processes, to its end, or to its parent's."""
+    status: int = Status.FAILED
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            raise Stopped(signal.SIGKILL)  # noqa: TRY301 - it has died already
+        recorder = serve()
+        Signals.ignore()
+        write(recorder.report(), path)
         status = Status.OK
-    except Stopped:
+    except Stopped:  # before it had begun
         status = Status.OK
     except DriverError as error:
         os.write(sys.stderr.fileno(), f"{error}\n".encode())
         status = error.status
+    except BaseException:  # noqa: BLE001 - a mistake of ours: this process must end here all the same
+        sys.excepthook(*sys.exc_info())
     finally:
-        Signals.ignore()
-        if recorder is not None:
-            write(recorder.report(), path)
         os._exit(status)
 
 

@@ -6,7 +6,12 @@ This file runs on hosts: standard library only.
 from __future__ import annotations
 
 import gc
+import importlib
+from typing import Any
 
+from pytest_netbench.drivers.builtin import tcp
+from pytest_netbench.drivers.builtin.ending import Unsupported
+from pytest_netbench.drivers.builtin.server import Server
 from pytest_netbench.drivers.builtin.settings import Settings, Transport
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
@@ -15,6 +20,8 @@ from pytest_netbench.scenario.analysis import analyse
 
 def multiplexed(chosen: Settings, scenario: m.Scenario) -> bool:
     """Whether streams go in frames: as asked, or where a connection of the scenario has more than one."""
+    if chosen.transport is Transport.QUIC:
+        return True  # it has streams of its own
     if chosen.multiplex is not None:
         return chosen.multiplex
     return analyse(scenario).streams_per_connection > 1
@@ -26,13 +33,31 @@ def wire_of(chosen: Settings, scenario: m.Scenario, own: m.Client | m.Server, *,
     :raises Misused: if the endpoint's configuration or its certificates can't be read.
     :raises Unsupported: if this Python can't do what is chosen.
     """
-    if chosen.transport is Transport.TCP:
-        return Wire(multiplex=multiplex)
-    from pytest_netbench.drivers.builtin import security  # not for others: it takes time and memory
+    match chosen.transport:
+        case Transport.TCP:
+            return Wire(tcp.options(own.configuration), multiplex=multiplex)
+        case Transport.TLS:
+            from pytest_netbench.drivers.builtin import security  # not for others: it takes time and memory
 
-    if isinstance(own, m.Client):
-        return security.for_client(scenario, own, multiplex=multiplex)
-    return security.for_server(scenario, own, multiplex=multiplex)
+            if isinstance(own, m.Client):
+                return security.for_client(scenario, own, multiplex=multiplex)
+            return security.for_server(scenario, own, multiplex=multiplex)
+        case Transport.QUIC:
+            made: Wire = _quic("quic").wire(scenario, own)
+            return made
+
+
+def server_of(chosen: Settings) -> type[Server]:
+    """What accepts this transport's connections."""
+    server: type[Server] = Server if chosen.transport is not Transport.QUIC else _quic("quic_server").QuicServer
+    return server
+
+
+def _quic(module: str) -> Any:  # noqa: ANN401 - a module of ours, which imports what may not be here
+    try:
+        return importlib.import_module(f"pytest_netbench.drivers.builtin.{module}")
+    except ImportError as error:
+        raise Unsupported(f"quic needs aioquic on this host: pip install 'pytest-netbench[quic]' ({error})") from None
 
 
 def settle() -> None:

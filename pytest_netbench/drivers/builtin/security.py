@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_netbench.drivers.builtin import configuration
+from pytest_netbench.drivers.builtin import configuration, tcp
 from pytest_netbench.drivers.builtin.connection import Connection, receive_preamble
 from pytest_netbench.drivers.builtin.ending import Failed, Misused, Unsupported
 from pytest_netbench.drivers.builtin.engine import READ, WRITE, Waits
@@ -60,8 +60,9 @@ class SecureWire(Wire):
     channel = SecureChannel
     greets = True
 
-    def __init__(self, context: ssl.SSLContext, chosen: Options, *, multiplex: bool) -> None:
-        super().__init__(multiplex=multiplex)
+    def __init__(self, context: ssl.SSLContext, said: Mapping[str, str], *, multiplex: bool) -> None:
+        super().__init__(tcp.options(said), multiplex=multiplex)
+        chosen = options(said)
         self.patient = False
         self.preamble = chosen.connection_id != SNI
         self._context = context
@@ -96,11 +97,18 @@ class SecureWire(Wire):
         if self.preamble:
             return (yield from receive_preamble(connection))
         link: Any = connection.carrier.link
-        asked: str = getattr(link.socket, _ASKED, None) or ""
-        label = asked.partition(".")[0]
-        if not (label.isascii() and label.isdigit()):
-            raise Failed(f"{connection.title}: the client asks for the name {asked!r}, expected NUMBER.ID.net")
-        return int(label)
+        return number(connection, getattr(link.socket, _ASKED, None))
+
+
+def number(connection: Connection, asked: str | None) -> int:
+    """The number of the program that a client wants who calls this server by that name.
+
+    :raises Failed: if there is none.
+    """
+    label = (asked or "").partition(".")[0]
+    if not (label.isascii() and label.isdigit()):
+        raise Failed(f"{connection.title}: the client asks for the name {asked!r}, expected NUMBER.ID.net")
+    return int(label)
 
 
 _ASKED = "netbench_name"
@@ -116,9 +124,9 @@ def for_client(scenario: m.Scenario, client: m.Client, *, multiplex: bool) -> Se
     if not client.certificate_authorities:
         raise Misused("the client trusts no certificate authority: the scenario needs certificates for TLS")
     for index in client.certificate_authorities:
-        with _read("certificate_authorities", index):
-            context.load_verify_locations(cadata=_certificate(scenario, "certificate_authorities", index))
-    return SecureWire(context, options(client.configuration), multiplex=multiplex)
+        with reading("certificate_authorities", index):
+            context.load_verify_locations(cadata=certificate(scenario, "certificate_authorities", index))
+    return SecureWire(context, client.configuration, multiplex=multiplex)
 
 
 def for_server(scenario: m.Scenario, server: m.Server, *, multiplex: bool) -> SecureWire:
@@ -128,15 +136,19 @@ def for_server(scenario: m.Scenario, server: m.Server, *, multiplex: bool) -> Se
     :raises Unsupported: if this Python can't do what is chosen.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    key = _certificate(scenario, "private_key", server.private_key)
-    chain = _certificate(scenario, "certificate", server.certificate)
-    with _in_memory(key) as key_file, _in_memory(chain) as chain_file, _read("certificate", server.certificate):
+    key = certificate(scenario, "private_key", server.private_key)
+    chain = certificate(scenario, "certificate", server.certificate)
+    with in_memory(key) as key_file, in_memory(chain) as chain_file, reading("certificate", server.certificate):
         context.load_cert_chain(chain_file, key_file)
     context.sni_callback = lambda connected, name, _context: setattr(connected, _ASKED, name)
-    return SecureWire(context, options(server.configuration), multiplex=multiplex)
+    return SecureWire(context, server.configuration, multiplex=multiplex)
 
 
-def _certificate(scenario: m.Scenario, field: str, index: int) -> str:
+def certificate(scenario: m.Scenario, field: str, index: int) -> str:
+    """One of the scenario's texts in PEM.
+
+    :raises Misused: if there is none of that index.
+    """
     if index >= len(scenario.certificates) or not scenario.certificates[index].pem:
         have = len(scenario.certificates)
         raise Misused(f"{field}: TLS needs certificate {index}, the scenario has {have} with a text in PEM")
@@ -144,7 +156,8 @@ def _certificate(scenario: m.Scenario, field: str, index: int) -> str:
 
 
 @contextlib.contextmanager
-def _read(field: str, index: int) -> Iterator[None]:
+def reading(field: str, index: int) -> Iterator[None]:
+    """Turn what goes wrong with a certificate into ``Misused``."""
     try:
         yield
     except (ssl.SSLError, ValueError, OSError) as error:
@@ -152,7 +165,7 @@ def _read(field: str, index: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _in_memory(text: str) -> Iterator[str]:
+def in_memory(text: str) -> Iterator[str]:
     """A path from which a text can be read, on no disk."""
     descriptor = os.memfd_create("netbench")
     try:

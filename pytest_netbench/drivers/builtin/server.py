@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from pytest_netbench.drivers.builtin import tcp
+from pytest_netbench.drivers.builtin.carrier import Carrier
 from pytest_netbench.drivers.builtin.connection import Connection, Program
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Task, Waits
@@ -49,7 +50,7 @@ class Server:
         self.engine = Engine(self.poller, time.monotonic_ns)
         self.recorder = recorder
         self._index = index
-        self._listening = listening
+        self.listening = listening
         self._wire = wire
         self._say = say
         self._programs = tuple(Program(one) for one in server.connections)
@@ -60,17 +61,17 @@ class Server:
 
     def run(self) -> None:
         """Accept and run connections until a signal ends it; what is open then is recorded as it is."""
-        task = Task(_Door(self._listening))
-        self.engine.spawn(task, self._accept(task))
+        task = Task(_Door(self.listening))
+        self.engine.spawn(task, self.accept(task))
         try:
             self.engine.run()
         finally:
             for connection in self._open:
                 connection.carrier.close()
 
-    def _accept(self, task: Task) -> Waits:
+    def accept(self, task: Task) -> Waits:
         """Accept one connection a turn: those that are there aren't kept waiting by many that come at once."""
-        accept = self._listening.accept
+        accept = self.listening.accept
         full = False
         while True:
             yield READ
@@ -81,7 +82,7 @@ class Server:
             except OSError as error:
                 if error.errno in _FULL:
                     if not full:
-                        self._problem(f"can't accept connection {self._accepted}: {tcp.reason(error)}")
+                        self.problem(f"can't accept connection {self._accepted}: {tcp.reason(error)}")
                     full = True
                     yield from self.engine.sleep_until(self.engine.clock() + _PAUSE_MS * MS, task)
                 continue  # a connection that was reset while it waited is none
@@ -90,19 +91,32 @@ class Server:
 
     def _take(self, accepted: socket.socket, peer: tcp.SocketAddress) -> None:
         carrier = self._wire.carrier(accepted, self.engine)
+        self.begin(carrier, peer, self._address or accepted.getsockname)
+
+    def begin(
+        self,
+        carrier: Carrier,
+        peer: tcp.SocketAddress,
+        address: tcp.SocketAddress | Callable[[], tcp.SocketAddress],
+    ) -> None:
+        """Let the life of a connection begin; ``address``: this server's, as the connection sees it."""
         connection = Connection(self, self._accepted, peer, self._index, carrier, Checkpoints(self.engine))
         self._accepted += 1
         self.recorder.add(connection)
         self._open.add(connection)
         thread = Thread(connection, connection.local, link=carrier.link)
-        self.engine.spawn(thread, self._life(thread, connection, accepted, peer))
+        self.engine.spawn(thread, self._life(thread, connection, peer, address))
 
     def _life(
-        self, thread: Thread, connection: Connection, accepted: socket.SocketType, peer: tcp.SocketAddress
+        self,
+        thread: Thread,
+        connection: Connection,
+        peer: tcp.SocketAddress,
+        address: tcp.SocketAddress | Callable[[], tcp.SocketAddress],
     ) -> Waits:
         """Read the number of the program, run it, close the connection."""
         try:
-            connection.addresses = peer, self._address or accepted.getsockname()
+            connection.addresses = peer, address() if callable(address) else address
             number = yield from self._wire.program(connection)
             if number >= len(self._programs):
                 why = f"it asks for program {number}, this server has {len(self._programs)}"
@@ -112,13 +126,14 @@ class Server:
             if (rest := connection.finish(thread)) is not None:
                 yield from rest
         except Failed as failure:
-            self._problem(str(failure))
+            self.problem(str(failure))
         except OSError as error:  # the kernel refuses to say to which address it was
-            self._problem(f"{connection.title}: {tcp.reason(error)}")
+            self.problem(f"{connection.title}: {tcp.reason(error)}")
         finally:
             self._open.discard(connection)
             connection.carrier.close()
 
-    def _problem(self, text: str) -> None:
+    def problem(self, text: str) -> None:
+        """Say it, and report it."""
         self.recorder.problem(text)
         self._say(text)

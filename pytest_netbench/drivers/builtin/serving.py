@@ -15,9 +15,8 @@ from pytest_netbench.drivers.builtin import support, tcp
 from pytest_netbench.drivers.builtin.ending import Misused, Stopped
 from pytest_netbench.drivers.builtin.place import place
 from pytest_netbench.drivers.builtin.pool import Pool
-from pytest_netbench.drivers.builtin.preparation import multiplexed, settle, wire_of
+from pytest_netbench.drivers.builtin.preparation import multiplexed, server_of, settle, wire_of
 from pytest_netbench.drivers.builtin.recorder import Recorder
-from pytest_netbench.drivers.builtin.server import Server
 from pytest_netbench.drivers.builtin.settings import Settings
 from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.scenario.model import Scenario
@@ -41,25 +40,25 @@ def serve(
     many = multiplexed(chosen, scenario)
     support.check(f"servers[{chosen.index}]", own.connections, many=many)
     wire = wire_of(chosen, scenario, own, multiplex=many)
-    options, where = tcp.options(own.configuration), place(own.configuration)
+    where = place(own.configuration)
 
     def carry_out(listening: socket.socket, recorder: Recorder, ready: Callable[[], None]) -> None:
-        server = Server(own, chosen.index, listening, wire, recorder, say)
+        server = server_of(chosen)(own, chosen.index, listening, wire, recorder, say)
         settle()
-        ready()
         signals.end(server.engine)
+        ready()
         recorder.begin()
         server.run()
 
-    def one_of_many(number: int) -> Recorder:
+    def one_of_many(number: int, ready: Callable[[], None]) -> Recorder:
         where.take(number)
         recorder = Recorder(scenario.traces)
         with contextlib.suppress(Stopped):
-            carry_out(sockets[number], recorder, lambda: None)
+            carry_out(sockets[number], recorder, ready)
         return recorder
 
     with ExitStack() as stack:
-        sockets = tcp.listeners(chosen.ip, chosen.port, options, where.processes)
+        sockets = wire.listeners(chosen.ip, chosen.port, where.processes)
         for one in sockets:
             stack.enter_context(one)
         ready = partial(_tell, sockets[0])

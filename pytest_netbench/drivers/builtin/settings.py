@@ -22,6 +22,7 @@ class Transport(StrEnum):
 
     TCP = "tcp"
     TLS = "tls"
+    QUIC = "quic"
 
 
 @dataclass(frozen=True, slots=True)

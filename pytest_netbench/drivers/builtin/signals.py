@@ -14,16 +14,16 @@ from types import FrameType
 from pytest_netbench.drivers.builtin.ending import Stopped
 from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Engine, Task, Waits
 
-_NUMBERS = (signal.SIGTERM, signal.SIGINT)
-
 
 class Signals:
     """The signals that ask the driver to end; made once, before anything else."""
 
+    NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._came: int | None = None
-        for number in _NUMBERS:
+        for number in Signals.NUMBERS:
             signal.signal(number, self._handle)
 
     def end(self, engine: Engine) -> None:
@@ -41,7 +41,7 @@ class Signals:
     @staticmethod
     def ignore() -> None:
         """The driver is at its end: let it finish."""
-        for number in _NUMBERS:
+        for number in Signals.NUMBERS:
             signal.signal(number, signal.SIG_IGN)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_netbench.drivers.builtin.ending import Misused, Unsupported
-from pytest_netbench.drivers.builtin.interpreter import streams_used
 from pytest_netbench.scenario import model as m
 
 _ONE = "a duplex connection carries one, several need multiplexing"
@@ -26,10 +25,9 @@ def check(endpoint: str, connections: Sequence[m.Connection], *, many: bool) -> 
         where = f"{endpoint}.connections[{index}]"
         if not many:
             _check_duplex(where, connection)
-        own = list(_opens(connection.ops))
-        if twice := [number for number, times in Counter(own).items() if times > 1]:
+        if twice := [number for number, times in Counter(_opens(connection.ops)).items() if times > 1]:
             raise Misused(f"{where}.ops: stream {twice[0]} is opened more than once")
-        _check_names(f"{where}.ops", connection.ops, set(own))
+        _check_names(f"{where}.ops", connection.ops, set())
         for number, program in enumerate(connection.peer_streams):
             path = f"{where}.peer_streams[{number}]"
             if _opened(program):
@@ -102,18 +100,40 @@ def _walk(operations: Sequence[Any]) -> Iterator[Any]:
 
 
 def _opens(operations: Sequence[Any]) -> Iterator[int]:
-    return (one.stream_id for one in _walk(operations) if isinstance(one, m.OpenBidirectionalStream | m.OpenSendStream))
+    """The streams that are opened; one that is opened again and again comes twice."""
+    for one in operations:
+        if isinstance(one, m.OpenBidirectionalStream | m.OpenSendStream):
+            yield one.stream_id
+        else:
+            times = 2 if isinstance(one, m.Iterate) and _opened((one,)) > _opened(one.operations) else 1
+            yield from (number for number in _opens(_inside(one)) for _ in range(times))
 
 
 def _check_names(path: str, operations: Sequence[Any], known: set[int]) -> None:
     """Operations name a stream that their side has, after it was opened, and rates let something through."""
-    finishes = (one.stream_id for one in _walk(operations) if isinstance(one, m.SendFinish | m.ReceiveFinish))
-    for number in (*streams_used(operations), *finishes):
-        if number not in known:
-            raise Misused(f"{path}: stream {number} isn't opened there")
+    every = {*known, *_opens(operations)}
+    _check_order(path, operations, set(known), every)
     for one in _walk(operations):
         if isinstance(one, m.SendRate | m.ReceiveRate) and not one.bytes:
             raise Misused(f"{path}: a rate of 0 bytes a period never lets anything through")
+
+
+def _check_order(path: str, operations: Sequence[Any], known: set[int], every: set[int]) -> set[int]:
+    """What is open after these operations, each of which uses only what is open before it."""
+    for one in operations:
+        if isinstance(one, m.OpenBidirectionalStream | m.OpenSendStream):
+            known = known | {one.stream_id}
+        elif isinstance(one, _USES) and one.stream_id not in known:
+            when = "when it is used" if one.stream_id in every else "there"
+            raise Misused(f"{path}: stream {one.stream_id} isn't opened {when}")
+        elif isinstance(one, m.Profile | m.Iterate):
+            known = _check_order(path, one.operations, known, every)
+        elif isinstance(one, m.Scope):
+            known = known.union(*(_check_order(path, thread, known, every) for thread in one.threads))
+    return known
+
+
+_USES = (m.Send, m.SendFinish, m.Receive, m.ReceiveAll, m.ReceiveFinish)
 
 
 def _check_directions(path: str, operations: Sequence[Any]) -> None:

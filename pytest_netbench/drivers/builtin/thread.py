@@ -62,24 +62,13 @@ Rate: TypeAlias = tuple[int, int]
 """Bytes in a period, and the period in nanoseconds."""
 
 
-class _Opened(dict[int, Any]):
-    """Streams by their ids."""
-
-    def __init__(self, context: Any) -> None:  # noqa: ANN401 - a Context
-        super().__init__()
-        self._context = context
-
-    def __missing__(self, number: int) -> Any:  # noqa: ANN401 - a Stream
-        raise Failed(f"{self._context.title}, stream {number}: it is used before it is open")
-
-
 class Side:
     """The streams of a connection that one of its ends opened, and their rates (None if none was set), by stream id."""
 
     __slots__ = ("receive_rates", "send_rates", "streams")
 
-    def __init__(self, context: Any) -> None:  # noqa: ANN401 - a Context
-        self.streams: dict[int, Any] = _Opened(context)
+    def __init__(self) -> None:
+        self.streams: dict[int, Any] = {}
         self.send_rates: dict[int, Rate] | None = None
         self.receive_rates: dict[int, Rate] | None = None
 

@@ -9,7 +9,8 @@ import socket
 from collections.abc import Generator
 from typing import ClassVar
 
-from pytest_netbench.drivers.builtin.carrier import Channel
+from pytest_netbench.drivers.builtin import tcp
+from pytest_netbench.drivers.builtin.carrier import Carrier, Channel
 from pytest_netbench.drivers.builtin.connection import Connection, receive_preamble
 from pytest_netbench.drivers.builtin.duplex import Duplex
 from pytest_netbench.drivers.builtin.engine import Engine, Waits
@@ -27,14 +28,29 @@ class Wire:
     channel: ClassVar[type[Channel]] = Channel
     greets: ClassVar[bool] = False
 
-    def __init__(self, *, multiplex: bool) -> None:
+    def __init__(self, options: tcp.Options, *, multiplex: bool) -> None:
+        self._options = options
         self._multiplex = multiplex
         self.patient = not multiplex
         self.preamble = True
 
+    def dialler(self, target: tcp.Address, local_ip: str, *, patient: bool) -> socket.SocketType:
+        """A socket that can dial the target.
+
+        :raises OSError: if there is no descriptor left, or the address isn't this host's.
+        """
+        return tcp.dialler(target, local_ip, self._options, patient=patient)
+
+    def listeners(self, ip: str, port: int, count: int) -> list[socket.socket]:
+        """Sockets for so many processes that share an address.
+
+        :raises Failed: if the address is taken or isn't this host's.
+        """
+        return tcp.listeners(ip, port, self._options, count)
+
     def carrier(
         self, connected: socket.SocketType, engine: Engine, preamble: bytes = b"", *, patient: bool = False
-    ) -> Duplex | Multiplex:
+    ) -> Carrier:
         """What carries the streams of a socket; ``preamble``: what goes before all else."""
         if self._multiplex:
             return Multiplex(self.channel(connected), engine, preamble)

@@ -17,7 +17,9 @@ from pytest_netbench.telemetry.model import DriverReport
 from pytest_netbench.telemetry.report_json import load
 
 ROOT = Path(__file__).parents[3]
-DRIVER = (sys.executable, "-I", "-S", str(ROOT / "pytest_netbench/drivers/builtin/__main__.py"))
+PROGRAM_FILE = str(ROOT / "pytest_netbench/drivers/builtin/__main__.py")
+DRIVER = (sys.executable, "-I", "-S", PROGRAM_FILE)
+WITH_PACKAGES = (sys.executable, "-I", PROGRAM_FILE)
 PROGRAM = (*DRIVER, "tcp")
 HERE = "127.0.0.1"
 DEADLINE = 30
@@ -65,7 +67,9 @@ class Running:
         self.path = path.with_name(f"{role}-report.json")
         self.path.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            (*DRIVER, transport, role),
+            (sys.executable, "-I", PROGRAM_FILE, transport, role)
+            if transport == "quic"
+            else (*DRIVER, transport, role),
             env={**os.environ, "SCENARIO": str(path), "NETBENCH_REPORT": str(self.path), **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

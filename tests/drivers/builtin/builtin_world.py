@@ -147,7 +147,7 @@ class FakeContext:
 
 def start(world: World, operations: Sequence[m.ConnectionOp], context: FakeContext) -> Thread:
     """Let operations be carried out from the next turn on; stream 0 is open already."""
-    side = Side(context)
+    side = Side()
     if context.stream is not None:
         side.streams[0] = context.stream
     thread = Thread(context, side, link=context.stream)

@@ -84,9 +84,44 @@ def test_both_ends_receiving_all_is_unsupported() -> None:
         ((m.Receive(0, 1),), "stream 0 isn't opened there"),
         ((m.Iterate(m.Count(1), (m.SendFinish(4),)),), "stream 4 isn't opened there"),
         ((OPEN, m.SendRate(0, 0, 5)), "a rate of 0 bytes"),
+        ((m.ReceiveFinish(0),), "stream 0 isn't opened there"),
+        ((m.Send(0, 1), OPEN), "stream 0 isn't opened when it is used"),
+        ((m.Scope(((OPEN,), (m.Send(0, 1),))),), "stream 0 isn't opened when it is used"),
     ],
 )
 def test_what_makes_no_sense_is_misused(operations: tuple[m.ConnectionOp, ...], text: str) -> None:
     """A stream that isn't there, a rate that never lets anything through."""
     with pytest.raises(Misused, match=text):
         _checked(*operations)
+
+
+def _many(near: m.Connection, far: m.Connection) -> None:
+    check("clients[0]", (near,), many=True)
+    check_pair("clients[0]", near, far, many=True)
+
+
+TWO = m.Connection(ops=(OPEN, m.OpenSendStream(1), m.Send(1, 1)))
+
+
+def test_many_streams_need_a_program_each() -> None:
+    """Either end has one for each stream that the other opens."""
+    _many(TWO, m.Connection(peer_streams=((), (m.Receive(1, 1),))))
+    with pytest.raises(Misused, match="the client opens streams 0, 1, the other end has programs for streams 0"):
+        _many(TWO, m.Connection(peer_streams=((),)))
+    with pytest.raises(Misused, match="the server opens no streams, the other end has programs for streams 0"):
+        _many(m.Connection(peer_streams=((),)), m.Connection())
+
+
+@pytest.mark.parametrize(
+    ("near", "text"),
+    [
+        (m.Connection(ops=(OPEN, OPEN)), "stream 0 is opened more than once"),
+        (m.Connection(ops=(m.Iterate(m.Count(2), (OPEN,)),)), "stream 0 is opened more than once"),
+        (m.Connection(ops=(m.OpenSendStream(2), m.Receive(2, 1))), "receives on stream 2, which it opened to send"),
+        (m.Connection(peer_streams=((m.OpenSendStream(1),),)), "opens a stream: that is for ops to do"),
+    ],
+)
+def test_what_many_streams_cannot_be(near: m.Connection, text: str) -> None:
+    """A stream is opened once, by a program of its own end, and used in its direction."""
+    with pytest.raises(Misused, match=text):
+        _many(near, m.Connection(peer_streams=((), (), ())))

@@ -1,0 +1,168 @@
+"""Do the real drivers still fail where we say that they do? Each fault by a scenario that shows it, and is refused.
+
+A fault that is gone makes its test fail: then the finding goes, too. Those that need bad luck are tried a few times.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_netbench.drivers import registry
+from pytest_netbench.errors import DriverMissing
+from pytest_netbench.result.validity import Budgets, judge
+from pytest_netbench.roles import Role
+from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.analysis import analyse
+from pytest_netbench.scenario.catalog import request_response
+from pytest_netbench.scenario.certificates import certify
+from pytest_netbench.telemetry.gather import read_host
+from russula import WorkerFailed
+from tests.drivers.builtin.builtin_processes import scenario
+from tests.drivers.builtin.test_builtin_multiplex import between, exchange
+from tests.worker_rounds import Round, serving
+
+pytestmark = [pytest.mark.real, pytest.mark.deep]
+
+OPEN = m.OpenBidirectionalStream(0)
+
+
+async def outcome(one: m.Scenario, folder: Path, server: str, client: str | None = None, **job: Any) -> tuple[str, ...]:
+    """Run a round; why it failed or doesn't count, nothing if all went well."""
+    names = {Role.SERVER: server, Role.CLIENT: client or server}
+    for name in names.values():
+        try:
+            registry.KNOWN[name].locate()
+        except DriverMissing as missing:
+            pytest.skip(str(missing))
+    one = certify(one)
+    one.write(folder / "scenario.json")
+    async with serving(registry.KNOWN, folder) as address:
+        round_ = Round(address, folder / "scenario.json", folder / "results", server, timeout_s=3.0, **job)
+        round_.of = {role: {"driver": name} for role, name in names.items()}
+        try:
+            await round_.play()
+        except WorkerFailed as failed:
+            return (str(failed),)
+    hosts = [
+        read_host(folder / "results" / role.value, registry.KNOWN[name], one, role, 0, role.value)
+        for role, name in names.items()
+    ]
+    return judge(one, analyse(one), hosts, 0.0, armed=False, control_bytes=0, budgets=Budgets(udp_drops=None))
+
+
+def unfinished(*near: m.ConnectionOp) -> m.Scenario:
+    """A client whose program has no finishes at its end."""
+    return between(m.Connection((OPEN, *near)), m.Connection(peer_streams=((m.ReceiveAll(0),),)))
+
+
+FAULTS = {
+    "zero bytes, multiplexed": ("s2n-tcp", between(
+        m.Connection((OPEN, m.OpenBidirectionalStream(1), m.Send(0, 0), m.Send(1, 1), m.Receive(1, 1))),
+        m.Connection(peer_streams=((), (m.Receive(1, 1), m.Send(1, 1)))),
+    )),
+    "zero bytes, QUIC": ("s2n-quic", scenario((m.Send(0, 0), m.Receive(0, 1)), (m.Receive(0, 0), m.Send(0, 1)))),
+    "ends in a rate": ("s2n-tcp", unfinished(m.SendRate(0, 1000, 5), m.Send(0, 3000))),
+    "receives first": ("s2n-tcp", scenario((m.Receive(0, 10),), (m.Send(0, 10),))),
+    "receives first, TLS": ("s2n-native-tls", scenario((m.Receive(0, 10),), (m.Send(0, 10),))),
+    "receives all, then sends": (
+        "s2n-tcp", scenario((m.Send(0, 10), m.Receive(0, 10)), (m.ReceiveAll(0), m.Send(0, 10)))
+    ),
+    "receives in a row": ("s2n-tcp", scenario(
+        (m.Send(0, 1), m.Sleep(100), m.Receive(0, 10), m.Receive(0, 20), m.Send(0, 1)),
+        (m.Receive(0, 1), m.Send(0, 30), m.Receive(0, 1)),
+    )),
+    "more than 200 streams": ("s2n-tcp", exchange(250, 1, 1)),
+    "outlives its server": ("s2n-quic", scenario((m.Send(0, 1), m.Receive(0, 1), m.Sleep(300)),
+                                                 (m.Receive(0, 1), m.Send(0, 1)))),
+    "a stream that is never opened": ("s2n-tcp", between(
+        m.Connection((OPEN, m.Send(0, 1))), m.Connection(peer_streams=((m.Receive(0, 1),), (m.Receive(1, 1),)))
+    )),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_is_there_and_its_scenario_is_refused(name: str, tmp_path: Path) -> None:
+    """The real drivers hang or fail with each other; so the scenario is unsupported by them."""
+    driver, one = FAULTS[name]
+    assert registry.KNOWN[driver].unsupported(analyse(one), Role.CLIENT) is not None
+    assert await outcome(one, tmp_path, driver) != ()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_our_drivers_have_none_of_them(name: str, tmp_path: Path) -> None:
+    """The same scenarios, where they make sense at all."""
+    real, one = FAULTS[name]
+    ours = {"s2n-tcp": "tcp", "s2n-native-tls": "tls", "s2n-quic": "quic"}[real]
+    found = await outcome(one, tmp_path, ours)
+    if name in {"a stream that is never opened", "receives all, then sends"}:
+        assert len(found) == 1  # refused, with what is wrong
+        return
+    assert found == ()
+
+
+async def test_a_rate_of_receiving_is_not_kept(tmp_path: Path) -> None:
+    """In duplex mode, all that is there is read at once: 500 kB at 100 kB in 100 ms came in far less than 400 ms."""
+    near = (m.Send(0, 1), m.ReceiveRate(0, 100_000, 100), m.Profile(0, (m.Receive(0, 500_000),)))
+    one = scenario(near, (m.Receive(0, 1), m.Send(0, 500_000)))
+    began = time.monotonic()
+    assert await outcome(one, tmp_path, "s2n-tcp") == ()
+    report = read_host(tmp_path / "results/client", registry.KNOWN["s2n-tcp"], one, Role.CLIENT, 0, "client")
+    assert report.driver.samples["outer"][0] < 0.35
+    assert time.monotonic() > began
+
+
+async def test_one_thread_spins_when_a_write_blocks(tmp_path: Path) -> None:
+    """Multiplexed on one thread, a hundred streams that send more than a socket takes never end; on several they do."""
+    one = exchange(100, 1, 200_000)
+    tries = 4
+    for number in range(tries):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if await outcome(one, folder, "s2n-tcp", options={"multithreaded": False}):
+            break
+    else:
+        pytest.xfail(f"it had luck {tries} times")
+    folder = tmp_path / "threads"
+    folder.mkdir()
+    assert await outcome(one, folder, "s2n-tcp") == ()
+
+
+async def test_streams_that_end_at_once_may_be_lost(tmp_path: Path) -> None:
+    """Multiplexed, a stream whose end comes with its beginning may never be accepted."""
+    near = tuple(op for one in range(20) for op in (m.OpenSendStream(one), m.Send(one, 1), m.SendFinish(one)))
+    one = between(m.Connection(near), m.Connection(peer_streams=tuple((m.ReceiveAll(one),) for one in range(20))))
+    assert registry.KNOWN["s2n-tcp"].unsupported(analyse(one), Role.SERVER) is not None
+    for number in range(4):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if await outcome(one, folder, "s2n-tcp"):
+            return
+    pytest.xfail("it had luck 4 times")
+
+
+async def test_a_real_client_opens_more_than_200_streams_with_us(tmp_path: Path) -> None:
+    """Our server lets it from the beginning, where its own would stop at 200."""
+    assert await outcome(exchange(250, 10, 10), tmp_path, "tcp", "s2n-tcp") == ()
+
+
+async def test_modes_that_differ_are_caught(tmp_path: Path) -> None:
+    """The client alone in duplex mode receives nothing and exits with status 0: the round doesn't count."""
+    names = request_response(response=100_000)
+    names.write(tmp_path / "scenario.json")
+    try:
+        registry.KNOWN["s2n-tcp"].locate()
+    except DriverMissing as missing:
+        pytest.skip(str(missing))
+    async with serving(registry.KNOWN, tmp_path) as address:
+        round_ = Round(address, tmp_path / "scenario.json", tmp_path / "results", "s2n-tcp", timeout_s=3.0)
+        round_.of = {Role.SERVER: {"multiplex": True}, Role.CLIENT: {"multiplex": False}}
+        await round_.play()
+    hosts = [
+        read_host(tmp_path / "results" / role.value, registry.KNOWN["s2n-tcp"], names, role, 0, role.value)
+        for role in Role
+    ]
+    assert judge(names, analyse(names), hosts, 0.0, armed=False, control_bytes=0)

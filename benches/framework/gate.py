@@ -105,9 +105,11 @@ def alarms(series: Series, runs: int, busy: str) -> Iterator[Figure]:
         drawn += runs
     yield Figure("false_alarms_live", failed, "1", live_runs, 0)
     yield Figure("gate_runs_live", live_runs, "1", live_runs, 60, Better.HIGHER)
-    yield Figure("false_alarms_resampled", drawn_failed, "1", drawn, 0)
+    bound = upper_bound(drawn_failed, drawn)
+    why = f"{drawn_failed / drawn:.2%}, below {bound:.2%} with 95 % confidence; the rule allows 1 %"
+    yield Figure("false_alarms_resampled", drawn_failed, "1", drawn, 0, why=why)
     yield Figure("gate_runs_resampled", drawn, "1", drawn, 300, Better.HIGHER)
-    yield Figure("false_alarms_bound", upper_bound(drawn_failed, drawn), "1", drawn, 0.01)
+    yield Figure("false_alarms_bound", bound, "1", drawn, 0.01)
     yield Figure("pairs_unchanged", statistics.fmean(pairs), "1", len(pairs), 25, why=busy)
 
 

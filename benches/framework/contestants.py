@@ -13,6 +13,7 @@ import math
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from pytest_netbench.scenario import model as m  # noqa: E402 - the checkout's own, installed or not
+from pytest_netbench.scenario.certificates import certify  # noqa: E402
 from pytest_netbench.telemetry.report_json import load  # noqa: E402
 
 DEADLINE_S = 60
@@ -36,36 +38,39 @@ SMALL = 1000
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A driver's two command lines."""
+    """A driver's two command lines. ``secure``: it needs certificates."""
 
     name: str
     server: tuple[str, ...]
     client: tuple[str, ...]
+    secure: bool = False
 
 
-def ours() -> Contestant:
+def ours(transport: str = "tcp") -> Contestant:
     """The built-in driver, of this checkout."""
-    program = (sys.executable, "-I", "-S", str(ROOT / "pytest_netbench/drivers/builtin/__main__.py"), "tcp")
-    return Contestant("tcp", (*program, "server"), (*program, "client"))
+    program = (sys.executable, "-I", "-S", str(ROOT / "pytest_netbench/drivers/builtin/__main__.py"), transport)
+    return Contestant(transport, (*program, "server"), (*program, "client"), secure=transport != "tcp")
 
 
-def real() -> Contestant | None:
-    """The real TCP driver, if it is installed."""
+def real(stack: str = "tcp", trace: str = "disabled") -> Contestant | None:
+    """A real driver, if it is installed."""
     path = f"{os.environ.get('PATH', '')}:{Path.home() / '.cargo/bin'}"
-    found = [shutil.which(f"s2n-netbench-driver-{role}-tcp", path=path) for role in ("server", "client")]
+    found = [shutil.which(f"s2n-netbench-driver-{role}-{stack}", path=path) for role in ("server", "client")]
     server, client = found
     if server is None or client is None:
         return None
-    return Contestant("s2n-tcp", (server, "--ip", HERE, "--trace", "disabled"), (client, "--trace", "disabled"))
+    traced = ("--trace", trace)
+    return Contestant(f"s2n-{stack}", (server, "--ip", HERE, *traced), (client, *traced), secure=stack != "tcp")
 
 
 # --- the gate ----------------------------------------------------------------------------------
 
 
 class Gate:
-    """A server of the scenario that notes when a client passes."""
+    """A server of the scenario that notes when a client passes; in TLS where clients speak that."""
 
-    def __init__(self) -> None:
+    def __init__(self, secure: m.Scenario | None = None) -> None:
+        self._context = None if secure is None else _context(secure)
         self._listening = socket.create_server((HERE, 0))
         self.address = f"{HERE}:{self._listening.getsockname()[1]}"
         self.passed: list[int] = []
@@ -75,9 +80,12 @@ class Gate:
     def _serve(self) -> None:
         with contextlib.suppress(OSError):  # closed
             while True:
-                connection, _ = self._listening.accept()
-                with connection:
-                    connection.recv(9, socket.MSG_WAITALL)
+                accepted, _ = self._listening.accept()
+                wrapped = None if self._context is None else self._context.wrap_socket(accepted, server_side=True)
+                with wrapped or accepted as connection:
+                    missing = 9
+                    while missing:
+                        missing -= len(connection.recv(missing))
                     self.passed.append(time.monotonic_ns())
                     connection.sendall(b"*")
 
@@ -86,6 +94,16 @@ class Gate:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         self._thread.join()
+
+
+def _context(scenario: m.Scenario) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        key, chain = Path(folder, "key"), Path(folder, "chain")
+        key.write_text(scenario.certificates[1].pem)
+        chain.write_text(scenario.certificates[2].pem)
+        context.load_cert_chain(chain, key)
+    return context
 
 
 def between_gates(near: Sequence[m.ConnectionOp], far: Sequence[m.ConnectionOp], connects: int = 1) -> m.Scenario:
@@ -151,7 +169,8 @@ def on_cpu(side: int) -> Iterator[None]:
 
 def run(contestant: Contestant, scenario: m.Scenario) -> Run:
     """Run a scenario once, in fresh processes."""
-    gate = Gate()
+    scenario = certify(scenario) if contestant.secure else scenario
+    gate = Gate(scenario if contestant.secure else None)
     try:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
@@ -160,11 +179,15 @@ def run(contestant: Contestant, scenario: m.Scenario) -> Run:
             base = {**os.environ, "SCENARIO": str(place / "scenario.json")}
             server_env = {**base, "IP": HERE, "PORT": str(port), "NETBENCH_REPORT": str(place / "server.json")}
             client_env = {**base, "SERVER_0": f"{HERE}:{port}", "SERVER_1": gate.address}
-            with serving(contestant.server, port, server_env), on_cpu(1):
+            with (
+                serving(contestant.server, port, server_env, place / "server.out"),
+                on_cpu(1),
+                (place / "client.out").open("wb") as output,
+            ):
                 done = subprocess.run(
                     contestant.client,
                     env={**client_env, "NETBENCH_REPORT": str(place / "client.json")},
-                    stdout=subprocess.DEVNULL,
+                    stdout=output,
                     stderr=subprocess.PIPE,
                     text=True,
                     timeout=DEADLINE_S,
@@ -182,10 +205,12 @@ def run(contestant: Contestant, scenario: m.Scenario) -> Run:
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str], port: int, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that listens, ended by SIGTERM."""
-    with on_cpu(0):
-        process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def serving(
+    command: Sequence[str], port: int, env: dict[str, str] | None = None, output: Path = Path(os.devnull)
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that listens, ended by SIGTERM; ``output``: where what it says goes."""
+    with on_cpu(0), output.open("wb") as out:
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + DEADLINE_S
         while not listens(port):

@@ -1,4 +1,4 @@
-"""How fast is the built-in driver `tcp`? Throughput, round trips, connects and CPU, beside iperf3 and the real driver.
+"""How fast are the built-in drivers? Throughput, round trips, connects, CPU, traces, beside iperf3 and the real ones.
 
 Each round of ours has one of the reference beside it, in turns first and second, all in fresh processes.
 """
@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import tracing
 from contestants import Run, blocking_pings, connects, download, iperf3, ours, pings, real, run
-from figures import Better, Figure, main, missing, ratio
+from figures import Better, Figure, main, median, missing, ratio
 
 from pytest_netbench.scenario.model import Scenario
 
@@ -114,6 +115,45 @@ def measure(quick: bool, only: Callable[[str], bool]) -> list[Figure]:
             figures.append(beside_real(name, effort, scenario, reach, better, why))
     if only("tcp_ping_over_blocking"):
         figures.append(beside_blocking(effort))
+    figures += secure(effort, only)
+    figures += traces(effort, only, quick=quick)
+    return figures
+
+
+def secure(effort: Effort, only: Callable[[str], bool]) -> list[Figure]:
+    """Throughput in TLS, beside the real driver that has OpenSSL inside, too."""
+    name = "tls_throughput_over_native_tls"
+    theirs = real("native-tls")
+    if not only(name):
+        return []
+    if theirs is None:
+        missing(name, "s2n-netbench-driver-native-tls isn't installed (`make drivers ALL=1`)")
+        return []
+    mine, other = paired(effort, lambda: run(ours("tls"), download(SIZE)), lambda: run(theirs, download(SIZE)))
+    return [ratio(name, rates(mine, SIZE), rates(other, SIZE), reach=1.0, better=Better.HIGHER)]
+
+
+def traces(effort: Effort, only: Callable[[str], bool], *, quick: bool) -> list[Figure]:
+    """What a sample costs: in our loop in CPU, at the real driver as round trips with its trace over those without."""
+    repeats = 11 if quick else 31
+    clock = tracing.clock_ns(repeats)
+    why = f"reading the clock costs {clock:.0f} ns on this machine now; a profile reads it twice, an iterate once"
+    figures = [
+        median(f"trace_{kind}_s", [one / 1e9 for one in tracing.costs(kind, repeats)], "s", reach=100e-9, why=why)
+        for kind in tracing.TRACED
+        if only(f"trace_{kind}_s")
+    ]
+    name = "s2n_stdio_trace_over_none"
+    if only(name):
+        plain, traced = real(), real(trace="stdio")
+        if plain is None or traced is None:
+            missing(name, S2N)
+        else:
+            mine, other = paired(
+                effort, lambda: run(traced, pings(ROUND_TRIPS)), lambda: run(plain, pings(ROUND_TRIPS))
+            )
+            seconds = ([one.seconds for one in mine], [one.seconds for one in other])
+            figures.append(ratio(name, *seconds, reach=None, better=Better.LOWER))
     return figures
 
 

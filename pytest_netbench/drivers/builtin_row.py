@@ -100,6 +100,7 @@ ROWS: Mapping[str, Driver] = {
         commands={role: _command("tls", role) for role in Role},
         options={**_OPTIONS, **_TLS},
         secure=True,
+        library="openssl",
         meets={"s2n-tls": {"tls.connection_id": "sni"}},
     ),
     "quic": replace(

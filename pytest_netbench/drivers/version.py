@@ -12,6 +12,7 @@ import platform
 import re
 import subprocess
 from functools import lru_cache
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from pytest_netbench.roles import Role
@@ -41,10 +42,20 @@ def version_of(driver: Driver) -> str:
         return _told(str(driver.find(driver.tells_version[0])), *driver.tells_version[1:])
     if driver.commands[next(iter(driver.commands))].argv[0] == "{python}":
         driver.locate()
-        return f"{platform.python_implementation()} {platform.python_version()}"
+        inside = [f"{module} {metadata.version(module)}" for module in driver.modules]
+        return ", ".join([*inside, f"{platform.python_implementation()} {platform.python_version()}", *_linked(driver)])
     found = driver.locate()
     executable = found.get(Role.SERVER) or found[Role.CLIENT]
     return describe(executable, driver.library)
+
+
+def _linked(driver: Driver) -> list[str]:
+    """OpenSSL, where Python's own is what is measured."""
+    if driver.library != "openssl":
+        return []
+    import ssl
+
+    return [ssl.OPENSSL_VERSION]
 
 
 @lru_cache(maxsize=64)

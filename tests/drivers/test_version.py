@@ -44,6 +44,13 @@ def test_the_built_in_driver_shows_its_interpreter() -> None:
     assert registry.KNOWN["tcp"].version().startswith("CPython 3.")
 
 
+def test_a_built_in_driver_shows_the_library_inside() -> None:
+    """Python's OpenSSL, or aioquic."""
+    assert ", OpenSSL " in registry.KNOWN["tls"].version()
+    pytest.importorskip("aioquic")
+    assert registry.KNOWN["quic"].version().startswith("aioquic 1.")
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("name", s2n.ROWS)
 def test_the_real_drivers_tell(name: str) -> None:

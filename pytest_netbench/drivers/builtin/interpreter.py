@@ -90,16 +90,27 @@ def _trace(operation: m.Trace) -> Step:
 
 
 def _profile(trace: int, steps: tuple[Step, ...]) -> Step:
-    def step(thread: Thread) -> Waits:
-        clock = thread.context.engine.clock
+    def step(thread: Thread) -> Waits | None:
+        context = thread.context
+        clock = context.engine.clock
         began = clock()
-        for each in steps:
-            rest = each(thread)
-            if rest is not None:
-                yield from rest
-        thread.context.recorder.samples[trace].append(clock() - began)
+        for done, each in enumerate(steps, 1):
+            if (rest := each(thread)) is not None:
+                return _profile_rest(thread, began, trace, rest, steps[done:])
+        context.recorder.samples[trace].append(clock() - began)
+        return None
 
     return step
+
+
+def _profile_rest(thread: Thread, began: int, trace: int, rest: Waits, steps: Sequence[Step]) -> Waits:
+    """Go on with a profile whose body has to wait."""
+    yield from rest
+    for each in steps:
+        if (more := each(thread)) is not None:
+            yield from more
+    context = thread.context
+    context.recorder.samples[trace].append(context.engine.clock() - began)
 
 
 # --- repetition and threads --------------------------------------------------------------------

@@ -184,12 +184,17 @@ class Multiplex:
         self._out.append(part)
         self.queued += len(part)
 
-    def send(self, stream: MultiplexStream, limit: int) -> int:
-        """Send up to so many bytes on a stream, as far as there is room."""
-        size = min(limit, MOST_QUEUED - self.queued)
-        if size <= 0:
-            self._crowded.append(stream)
-            return 0
+    @property
+    def room(self) -> int:
+        """So many bytes of payload may be queued now."""
+        return MOST_QUEUED - self.queued
+
+    def crowd(self, stream: MultiplexStream) -> None:
+        """Tell the stream when there is room again."""
+        self._crowded.append(stream)
+
+    def frame(self, stream: MultiplexStream, size: int) -> None:
+        """Queue so many bytes of payload of a stream."""
         at, number, owner = stream.sent, stream.number, frames.MINE if stream.opened_here else frames.THEIRS
         until = at + size
         while at < until:
@@ -197,10 +202,6 @@ class Multiplex:
             self.queue(frames.DATA(frames.Tag.STREAM_DATA, number, owner, part))
             self.queue(_PATTERN[shift : shift + part])
             at += part
-        if size < limit:
-            self._crowded.append(stream)
-        self.flush()
-        return size
 
     # --- the task ------------------------------------------------------------------------------
 

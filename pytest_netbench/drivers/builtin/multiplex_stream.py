@@ -40,10 +40,16 @@ class MultiplexStream(ServedStream):
         self.check()
         if not self._can_send:
             raise OSError(errno.EOPNOTSUPP, "only the other end sends on this stream")
-        sent = self._carrier.send(self, min(limit, self._may_send - self.sent)) if self._may_send > self.sent else 0
-        self.sent += sent
-        self.full = sent < limit
-        return sent
+        credit, room = self._may_send - self.sent, self._carrier.room
+        size = max(min(limit, credit, room), 0)
+        self.full = size < limit  # before the rest: what follows may make room, and say so
+        if size:
+            self._carrier.frame(self, size)
+            self.sent += size
+        if self.full and room <= credit:
+            self._carrier.crowd(self)
+        self._carrier.flush()
+        return size
 
     def taken(self, size: int) -> None:
         """Make room for more; the peer learns of it when half of the window is used up."""

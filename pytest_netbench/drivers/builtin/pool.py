@@ -5,6 +5,7 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -84,9 +85,13 @@ class Pool:
     def _stop(self) -> None:
         Signals.ignore()  # it may come to the whole group, and so a second time
         for pid in self._children:
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # the signal came between its end and the note of it
+                os.kill(pid, signal.SIGTERM)
         while self._children:
-            number, code = self._ended()
+            try:
+                number, code = self._ended()
+            except ChildProcessError:  # that one was the last
+                return
             if code:
                 self._problems.append(f"server process {number} ended with status {code}")
 

@@ -5,9 +5,9 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import gc
-import importlib
-from typing import Any
+from collections.abc import Iterator
 
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.ending import Unsupported
@@ -43,19 +43,28 @@ def wire_of(chosen: Settings, scenario: m.Scenario, own: m.Client | m.Server, *,
                 return security.for_client(scenario, own, multiplex=multiplex)
             return security.for_server(scenario, own, multiplex=multiplex)
         case Transport.QUIC:
-            made: Wire = _quic("quic").wire(scenario, own)
-            return made
+            with _aioquic():
+                from pytest_netbench.drivers.builtin import quic
+            return quic.wire(scenario, own)
 
 
 def server_of(chosen: Settings) -> type[Server]:
-    """What accepts this transport's connections."""
-    server: type[Server] = Server if chosen.transport is not Transport.QUIC else _quic("quic_server").QuicServer
-    return server
+    """What accepts this transport's connections.
+
+    :raises Unsupported: if this host hasn't got what that needs.
+    """
+    if chosen.transport is not Transport.QUIC:
+        return Server
+    with _aioquic():
+        from pytest_netbench.drivers.builtin.quic_server import QuicServer
+    return QuicServer
 
 
-def _quic(module: str) -> Any:  # noqa: ANN401 - a module of ours, which imports what may not be here
+@contextlib.contextmanager
+def _aioquic() -> Iterator[None]:
+    """Import what needs aioquic, which isn't on every host."""
     try:
-        return importlib.import_module(f"pytest_netbench.drivers.builtin.{module}")
+        yield
     except ImportError as error:
         raise Unsupported(f"quic needs aioquic on this host: pip install 'pytest-netbench[quic]' ({error})") from None
 

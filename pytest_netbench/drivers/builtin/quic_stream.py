@@ -42,12 +42,17 @@ class QuicStream(ServedStream):
         if self._carrier.ended:
             raise BrokenPipeError(errno.EPIPE, "the peer closed")
         size = min(limit, _PIECE)
-        self.full = not self._carrier.send(self, _PATTERN[self.sent % 256 :][:size])
-        if self.full:
+        self.full = True  # before the rest: what follows may make room, and say so
+        if not self._carrier.send(self, _PATTERN[self.sent % 256 :][:size]):
             return 0
         self.sent += size
-        self.full = size < limit and not self._carrier.sendable(self)
+        self.full = self.full and size < limit and self._carrier.up and not self._carrier.sendable(self)
         return size
+
+    @property
+    def expects(self) -> bool:
+        """Whether anything may still come."""
+        return super().expects and self.problem is None
 
     def check(self) -> None:
         """Raise what is wrong with the connection or the stream, if anything is."""

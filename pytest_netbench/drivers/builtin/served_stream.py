@@ -77,8 +77,13 @@ class ServedStream:
         self.received += taken
         self._arrived -= taken
         self.taken(taken)
-        self.idle = not self._arrived and not self._done
+        self.idle = not self._arrived and self.expects
         return taken
+
+    @property
+    def expects(self) -> bool:
+        """Whether anything may still come: else there is nothing to wait for."""
+        return not self._done and self._owner.problem is None and not self._owner.ended
 
     def taken(self, size: int) -> None:
         """So much room is there for more."""

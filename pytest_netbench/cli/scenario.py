@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pytest_netbench.scenario.analysis import Analysis
     from pytest_netbench.scenario.model import Scenario
 
-_SIZES = {"request", "response", "unblock", "size", "upload", "answer"}
-_TIMES = {"time", "delay"}
+_SIZES = {"request", "response", "unblock", "size", "upload", "answer", "bytes"}
+_TIMES = {"time", "delay", "seconds"}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,18 +25,31 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     from pytest_netbench.scenario.catalog import CATALOG
 
     parser = commands.add_parser("scenario", help="write or check a scenario file", description=__doc__)
-    parser.add_argument("name", nargs="?", metavar="NAME", help=f"one of {', '.join(CATALOG)}")
+    parser.add_argument("name", nargs="?", metavar="NAME", help=f"one of {', '.join(CATALOG)}, or a file to be lowered")
     parser.add_argument("--check", metavar="FILE", type=Path, help="say what a file does, and what can't run it")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="where to write (default: NAME.json)")
+    _offer_both(parser)
     parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="as `NAME --help` lists them")
+
+
+def _offer_both(parser: argparse.ArgumentParser) -> None:
+    """What may stand before a scenario's name and behind it."""
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="where to write (default: NAME.json)")
+    parser.add_argument(
+        "--lower",
+        metavar="N",
+        type=int,
+        help="write it in plain netbench, for drivers that have no more: what a time decides is repeated N times",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write a scenario, or check a file; a malformed one ends with 2.
 
     :raises UsageError: for an unknown scenario or a bad value.
+    :raises ScenarioError: for a file that is malformed, or a scenario that can't be lowered; names the element.
     """
     from pytest_netbench.scenario.catalog import CATALOG
+    from pytest_netbench.scenario.lower import lower
     from pytest_netbench.scenario.netbench_json import read
 
     if args.check is not None:
@@ -44,22 +57,38 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.name is None:
         raise UsageError("which scenario? `netbench scenario NAME -o FILE`, or `netbench scenario --check FILE`")
-    if args.name not in CATALOG:
-        raise UsageError(f"unknown scenario {args.name!r}: {nearest(args.name, CATALOG)}")
-    output, values = _parse(args.name, CATALOG[args.name], args.options)
-    path = output or args.output or Path(f"{args.name}.json")
-    CATALOG[args.name](**values).write(path)
+    chosen = args
+    if args.name in CATALOG:
+        chosen, values = _parse(args.name, CATALOG[args.name], args.options)
+        scenario = CATALOG[args.name](**values)
+    elif Path(args.name).is_file():
+        chosen = _parser(args.name).parse_args(args.options)
+        scenario = read(args.name)
+    else:
+        raise UsageError(f"unknown scenario {args.name!r}: {nearest(args.name, CATALOG)}; nor is it a file")
+    times = args.lower if chosen.lower is None else chosen.lower
+    if times is not None:
+        scenario = lower(scenario, times)
+    elif args.name not in CATALOG:
+        raise UsageError(f"{args.name}: to do what with it? `--lower N` writes it in plain netbench, `--check` tells")
+    path = chosen.output or args.output or Path(f"{scenario}.json")
+    scenario.write(path)
     print(f"created: {path}", file=sys.stderr)
     return 0
 
 
-def _parse(name: str, make: Callable[..., Scenario], words: Sequence[str]) -> tuple[Path | None, dict[str, Any]]:
-    parser = argparse.ArgumentParser(prog=f"netbench scenario {name}", description=inspect.getdoc(make))
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path)
-    for one in inspect.signature(make).parameters.values():
+def _parser(name: str, description: str | None = None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"netbench scenario {name}", description=description)
+    _offer_both(parser)
+    return parser
+
+
+def _parse(name: str, make: Callable[..., Scenario], words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
+    parser, parameters = _parser(name, inspect.getdoc(make)), inspect.signature(make).parameters
+    for one in parameters.values():
         _offer(parser, name, one)
-    found = vars(parser.parse_args(words))
-    return found.pop("output"), {key: value for key, value in found.items() if value is not None}
+    found = parser.parse_args(words)
+    return found, {key: value for key, value in vars(found).items() if key in parameters and value is not None}
 
 
 def _offer(parser: argparse.ArgumentParser, scenario: str, parameter: inspect.Parameter) -> None:
@@ -105,19 +134,28 @@ def _kind(parameter: inspect.Parameter) -> tuple[str, Callable[[str], Any]]:
 def description(scenario: Scenario) -> list[str]:
     """What a scenario does, in lines for people."""
     from pytest_netbench.scenario.analysis import analyse
+    from pytest_netbench.scenario.features import PLAIN
 
     found = analyse(scenario)
     lines = [
         f"{scenario} ({scenario.id})",
         f"  hosts: {found.servers} to serve, {found.clients} to dial",
-        f"  connections: {found.connects}, at most {found.streams_per_connection} streams on one",
+        f"  connections: {_connections(found)}",
         f"  client to server: {_bytes(found.client_to_server_bytes)}",
         f"  server to client: {_bytes(found.server_to_client_bytes)}",
         f"  lasts at least: {found.shortest_s:g} s",
         f"  traces: {', '.join(scenario.traces) or 'none'}",
     ]
-    lines += [f"  needs: {feature}" for feature in sorted(found.needs)]
+    lines += [f"  needs: {one}" if one in PLAIN else f"  requires: {one.word}: {one}" for one in sorted(found.needs)]
     return lines + _faults(scenario, found)
+
+
+def _connections(found: Analysis) -> str:
+    from pytest_netbench.scenario.features import Feature
+
+    connects = "as many as the time allows" if found.connects is None else found.connects
+    most = f"at most {found.streams_per_connection} streams on one"
+    return f"{connects}, {'a stream for each repetition' if Feature.FRESH_STREAMS in found.needs else most}"
 
 
 def _bytes(amount: int | None) -> str:

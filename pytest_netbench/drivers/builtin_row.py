@@ -19,6 +19,7 @@ from pytest_netbench.drivers.driver import (
     Transport,
 )
 from pytest_netbench.roles import Role
+from pytest_netbench.scenario.features import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,8 @@ _QUIC: Mapping[str, OptionSpec] = {
     ),
 }
 
+_FEATURES = frozenset(one.word for one in PLAIN) | {"repeat", "schedule", "fresh_streams", "hold"}
+
 _TCP = Driver(
     name="tcp",
     commands={role: _command("tcp", role) for role in Role},
@@ -87,7 +90,7 @@ _TCP = Driver(
     transport=Transport.TCP,
     options=_OPTIONS,
     configures=True,
-    features=frozenset({"streams", "send_streams", "server_streams"}),
+    features=_FEATURES,
     multiplexes=True,
     dumps_stacks=True,
 )
@@ -100,6 +103,7 @@ ROWS: Mapping[str, Driver] = {
         commands={role: _command("tls", role) for role in Role},
         options={**_OPTIONS, **_TLS},
         secure=True,
+        features=_FEATURES | {"resumption"},
         library="openssl",
         meets={"s2n-tls": {"tls.connection_id": "sni"}},
     ),
@@ -110,6 +114,7 @@ ROWS: Mapping[str, Driver] = {
         transport=Transport.UDP,
         options=_QUIC,
         secure=True,
+        features=_FEATURES | {"resumption", "early_data", "datagrams"},
         multiplexes=False,
         modules=("aioquic",),
         install="pip install 'pytest-netbench[quic]'",

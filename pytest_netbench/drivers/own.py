@@ -41,7 +41,7 @@ from pytest_netbench.drivers.section import (
 )
 from pytest_netbench.errors import UsageError, nearest
 from pytest_netbench.roles import Role
-from pytest_netbench.scenario.analysis import Feature
+from pytest_netbench.scenario.features import Feature
 
 
 def own(name: str, section: object) -> Driver:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_netbench.drivers.driver import Level
 from pytest_netbench.drivers.foreign import Foreign, placeholders
 from pytest_netbench.roles import Role
+from pytest_netbench.scenario.features import PLAIN
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 
 
 def unsupported(driver: Driver, analysis: Analysis, role: Role) -> str | None:
-    """Why it can't do this scenario on that side, or None."""
+    """Why it can't do this scenario on that side, or None.
+
+    A driver whose row doesn't say what it has says itself what of the format it can't do, by its exit status; of what
+    extends the format it knows nothing: its parser passes over such fields, and would measure something else.
+    """
+    if lacking := sorted(one for one in analysis.needs - PLAIN if one.word not in (driver.features or ())):
+        return f"the scenario requires {', '.join(f'{one.word!r} ({one.value})' for one in lacking)}"
     if driver.foreign is not None:
         return _foreign(driver.foreign, driver.level, analysis.plain, role)
     if driver.features is not None:
-        missing = sorted(one.value for one in analysis.needs if one.name.lower() not in driver.features)
+        missing = sorted(one.value for one in analysis.needs if one.word not in driver.features)
         if missing:
             return f"it doesn't carry {', '.join(missing)}"
     for finding in analysis.findings:

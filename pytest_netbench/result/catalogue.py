@@ -56,17 +56,36 @@ CATALOGUE: Mapping[str, Kind] = MappingProxyType(
         "connect.p99": Kind("s", _LOW, "dial to usable, handshake included: 99 % of connections were faster"),
         "connect.p999": Kind("s", _LOW, "dial to usable, handshake included: 99.9 % of connections were faster"),
         "connect.max": Kind("s", _LOW, "dial to usable, handshake included: slowest connection of the round"),
+        "connect.rate": Kind("1/s", _HIGH, "connections made per second where they are repeated, sum over the clients"),
+        "connect.resumed": Kind("1", _HIGH, "share of the connections that were to resume a session and did", most=1),
+        "connect.early_data": Kind(
+            "1", _HIGH, "share of the connections whose early data was to be taken and was", most=1
+        ),
         "TRACE.p50": Kind("s", _LOW, "median sample of the trace, over all clients of the round"),
         "TRACE.p90": Kind("s", _LOW, "90 % of the trace's samples were shorter, over all clients of the round"),
         "TRACE.p99": Kind("s", _LOW, "99 % of the trace's samples were shorter, over all clients of the round"),
         "TRACE.p999": Kind("s", _LOW, "99.9 % of the trace's samples were shorter, over all clients of the round"),
         "TRACE.max": Kind("s", _LOW, "longest sample of the trace, over all clients of the round"),
+        "TRACE.rate": Kind("1/s", _HIGH, "repetitions of the trace that ended per second, sum over the clients"),
+        "TRACE.offered": Kind(
+            "1/s", _HIGH, "arrivals per second that the trace's schedule asked for, sum over the clients"
+        ),
+        "TRACE.achieved": Kind(
+            "1/s", _HIGH, "arrivals of the trace's schedule that ended per second, over the clients"
+        ),
         "server.cpu_per_byte": Kind("s/B", _LOW, "CPU of all servers' drivers per payload byte received anywhere"),
         "client.cpu_per_byte": Kind("s/B", _LOW, "CPU of all clients' drivers per payload byte received anywhere"),
         "server.cpu_per_op": Kind("s", _LOW, "CPU of all servers' drivers per operation"),
         "client.cpu_per_op": Kind("s", _LOW, "CPU of all clients' drivers per operation"),
         "server.peak_rss": Kind("B", _LOW, "largest resident memory of any one server's driver"),
         "client.peak_rss": Kind("B", _LOW, "largest resident memory of any one client's driver"),
+        "server.memory_per_connection": Kind(
+            "B", _LOW, "resident memory that a server's driver takes for each connection"
+        ),
+        "client.memory_per_connection": Kind(
+            "B", _LOW, "resident memory that a client's driver takes for each connection"
+        ),
+        "datagrams.lost": Kind("1", _LOW, "share of the datagrams sent that did not arrive, both directions", most=1),
         "tcp.retransmits": Kind("1", _LOW, "TCP segments sent again in the window, sum over the hosts"),
         "tcp.retransmits.HOST": Kind("1", _LOW, "TCP segments sent again by that host in the window", detail=True),
         "udp.rcvbuf_drops": Kind("1", _LOW, "datagrams dropped for a full receive buffer, sum over the hosts"),

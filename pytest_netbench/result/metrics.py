@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_netbench.result.catalogue import CONNECT, PERCENTILES, plain, trace_names
+from pytest_netbench.result.extended import extended
 from pytest_netbench.result.stats import jain, quantile
 from pytest_netbench.roles import Role
+from pytest_netbench.scenario.extensions import Schedule
 from pytest_netbench.scenario.model import Client, ConnectionOp, Iterate, Profile, Scenario, Scope, Server
 from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, Fact, HostReport
 
@@ -61,7 +63,7 @@ def measure(scenario: Scenario, hosts: Sequence[HostReport]) -> Measured:
             metrics[name] = value
             if marked:
                 whole.add(name)
-    metrics |= _kernel(hosts)
+    metrics |= _kernel(hosts) | extended(scenario, servers, clients)
     return Measured(metrics, samples, frozenset(whole))
 
 
@@ -274,6 +276,8 @@ def _outermost(operations: tuple[ConnectionOp, ...]) -> Iterator[int]:
             case Profile(trace_id=trace):
                 yield trace
             case Iterate(trace_id=int(trace)):
+                yield trace
+            case Schedule(trace_id=trace):
                 yield trace
             case Iterate(operations=inside):
                 waiting.extend(inside)

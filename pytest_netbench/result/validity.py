@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_netbench.result.extended import undone
 from pytest_netbench.result.words import count, show
 from pytest_netbench.roles import Role
-from pytest_netbench.scenario.model import ClientOp, ClientScope, Connect, Scenario
+from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.scenario.walk import dials
 from pytest_netbench.telemetry.model import ConnectionReport, Ending, Fact, HostReport, StreamBytes
 
 if TYPE_CHECKING:
@@ -153,14 +155,17 @@ def _no_problems(case: _Case) -> Iterator[str]:
 def _connects_are_accepts(case: _Case) -> Iterator[str]:
     """Clients dialled as many connections as the scenario says, and servers accepted as many, each its own."""
     wanted = expected_connects(case.scenario)
-    dialled = sum(len(client.driver.connections) for client in case.clients)
-    total = sum(wanted.values())
-    if dialled != total and _all_tell(case.clients, Fact.CONNECTIONS):
-        yield f"the scenario has {count(total, 'connection')}, the clients report {dialled:,}"
+    made = [one for client in case.clients for one in client.driver.connections]
+    dialled = _all_tell(case.clients, Fact.CONNECTIONS)
+    total = None if None in wanted.values() else sum(one or 0 for one in wanted.values())
+    if total is not None and len(made) != total and dialled:
+        yield f"the scenario has {count(total, 'connection')}, the clients report {len(made):,}"
     for server in case.servers:
-        accepted = len(server.driver.connections)
-        if accepted != wanted[server.index] and _all_tell([server], Fact.CONNECTIONS):
-            yield f"{server.host}: it accepted {accepted:,} of {count(wanted[server.index], 'connection')}"
+        accepted, expected = len(server.driver.connections), wanted.get(server.index, 0)
+        if expected is None and dialled:  # a time decides: as many as were dialled
+            expected = sum(one.server == server.index for one in made)
+        if expected is not None and accepted != expected and _all_tell([server], Fact.CONNECTIONS):
+            yield f"{server.host}: it accepted {accepted:,} of {count(expected, 'connection')}"
 
 
 def _all_tell(hosts: Iterable[HostReport], fact: Fact) -> bool:
@@ -168,16 +173,13 @@ def _all_tell(hosts: Iterable[HostReport], fact: Fact) -> bool:
     return not any(fact in host.driver.untold for host in hosts)
 
 
-def expected_connects(scenario: Scenario) -> Counter[int]:
-    """How many connections each server gets, by its index."""
-    found: Counter[int] = Counter()
-    waiting: list[ClientOp] = [operation for client in scenario.clients for operation in client.scenario]
-    while waiting:
-        operation = waiting.pop()
-        if isinstance(operation, Connect):
-            found[operation.server_id] += 1
-        elif isinstance(operation, ClientScope):
-            waiting.extend(one for thread in operation.threads for one in thread)
+def expected_connects(scenario: Scenario) -> dict[int, int | None]:
+    """How many connections each server gets, by its index; None where a time decides."""
+    found: dict[int, int | None] = {}
+    for client in scenario.clients:
+        for one, often in dials(client.scenario):
+            before = found.get(one.server_id, 0)
+            found[one.server_id] = None if before is None or often is None else before + often
     return found
 
 
@@ -311,6 +313,11 @@ def _not_starved(case: _Case) -> Iterator[str]:
             yield f"{host.host}: its driver may have been starved: {host.starved}"
 
 
+def _extensions_done(case: _Case) -> Iterator[str]:
+    """What the scenario requires beyond netbench's language was done, and to the extent that it asks for."""
+    yield from undone(case.scenario, case.servers, case.clients)
+
+
 def _clock_steady(case: _Case) -> Iterator[str]:
     """No clock was set while drivers may have read it."""
     for host in case.hosts:
@@ -325,6 +332,7 @@ RULES: tuple[Callable[[_Case], Iterator[str]], ...] = (
     _connects_are_accepts,
     _bytes_conserved,
     _bytes_expected,
+    _extensions_done,
     _began_together,
     _silent,
     _no_drops,

@@ -11,7 +11,8 @@
     scenario = b.finish()
 
 ``near`` is the client's program on the stream, ``far`` the server's. Whatever a real driver is known to hang on is
-refused by ``finish()``, with the place and the reason.
+refused by ``finish()``, with the place and the reason. What the real drivers don't have at all (``repeat``,
+``schedule``, ``hold``, ``fresh``, ``resume``, ``early_data``) makes a scenario for those that do.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_netbench.errors import UsageError
+from pytest_netbench.scenario import extensions as x
 from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.analysis import analyse
+from pytest_netbench.scenario.extension_rules import check_extensions
 from pytest_netbench.scenario.identity import own_id
 
 
@@ -38,29 +41,66 @@ def milliseconds(seconds: float, what: str) -> int:
     return found
 
 
-class Program:
+class _Written:
+    """Operations in their order, and the lists inside that are being written; what programs and clients both have."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._lists: list[list[Any]] = [[]]
+
+    def add(self, operation: m.ConnectionOp | m.ClientOp) -> None:
+        """Add any operation of the language."""
+        self._lists[-1].append(operation)
+
+    def park(self, checkpoint: int) -> None:
+        """Wait for a checkpoint of ``build().checkpoint()``."""
+        self.add(m.Park(checkpoint))
+
+    def unpark(self, checkpoint: int) -> None:
+        """Let whoever waits for it go on."""
+        self.add(m.Unpark(checkpoint))
+
+    @contextmanager
+    def schedule(self, arrivals: x.Arrivals, count: int, trace: str) -> Iterator[None]:
+        """Begin what is written inside so many times, as they arrive; a sample runs from the intended instant on."""
+        number = self._builder.trace_id(trace)
+        with self._nested() as inside:
+            yield
+        self.add(x.Schedule(arrivals, _positive(count, "schedule"), tuple(inside), number))
+
+    @contextmanager
+    def _nested(self) -> Iterator[list[Any]]:
+        inside: list[Any] = []
+        self._lists.append(inside)
+        try:
+            yield inside
+        finally:
+            self._lists.pop()
+
+
+class Program(_Written):
     """The operations of one side, in their order. Sizes in bytes, times in seconds."""
 
     def __init__(self, builder: Builder, stream: int = 0) -> None:
-        self._builder, self._stream = builder, stream
-        self._lists: list[list[Any]] = [[]]
+        super().__init__(builder)
+        self._stream = stream
 
     @property
     def operations(self) -> tuple[m.ConnectionOp, ...]:
         """What was written so far."""
         return tuple(self._lists[0])
 
-    def add(self, operation: m.ConnectionOp) -> None:
-        """Add any operation of the language."""
-        self._lists[-1].append(operation)
-
     def send(self, size: int) -> None:
         """Send exactly so many bytes."""
-        self.add(m.Send(self._stream, _positive(size, "send")))
+        self.add(m.Send(self._stream, _positive(size, "send", " of bytes")))
 
     def receive(self, size: int) -> None:
         """Receive exactly so many bytes."""
-        self.add(m.Receive(self._stream, _positive(size, "receive")))
+        self.add(m.Receive(self._stream, _positive(size, "receive", " of bytes")))
+
+    def receive_all(self) -> None:
+        """Receive until the other side finishes."""
+        self.add(m.ReceiveAll(self._stream))
 
     def send_rate(self, size: int, period: float = 1.0) -> None:
         """Send at most so many bytes a period, from the next send on."""
@@ -74,13 +114,9 @@ class Program:
         """Do nothing for a while."""
         self.add(m.Sleep(milliseconds(seconds, "sleep")))
 
-    def park(self, checkpoint: int) -> None:
-        """Wait for a checkpoint of ``build().checkpoint()``."""
-        self.add(m.Park(checkpoint))
-
-    def unpark(self, checkpoint: int) -> None:
-        """Let whoever waits for it go on."""
-        self.add(m.Unpark(checkpoint))
+    def hold(self, seconds: float, connections: int) -> None:
+        """Wait until so many connections of this process are here, then for a while: idle, all open."""
+        self.add(m.Sleep(milliseconds(seconds, "hold"), _positive(connections, "hold")))
 
     def trace(self, name: str) -> None:
         """Note that this point was reached."""
@@ -101,9 +137,7 @@ class Program:
 
         :raises UsageError: unless exactly one of count and time is given.
         """
-        if (count > 0) == (time > 0):
-            raise UsageError("iterate() needs count= or time=, above zero")
-        value = m.Count(count) if count else m.Time(milliseconds(time, "iterate"))
+        value = _repetition("iterate", count, time)
         number = self._builder.trace_id(trace) if trace else None
         with self._nested() as inside:
             yield
@@ -122,15 +156,6 @@ class Program:
             self._lists[-1].extend(made[0])
         elif made:
             self.add(m.Scope(made))
-
-    @contextmanager
-    def _nested(self) -> Iterator[list[Any]]:
-        inside: list[Any] = []
-        self._lists.append(inside)
-        try:
-            yield inside
-        finally:
-            self._lists.pop()
 
 
 class Threads:
@@ -157,14 +182,17 @@ class ConnectionBuilder:
         self.peer_streams: list[tuple[m.ConnectionOp, ...]] = []
 
     @contextmanager
-    def stream(self) -> Iterator[tuple[Program, Program]]:
-        """A stream that both sides may send on, opened by the client; yields its program and the server's."""
+    def stream(self, *, fresh: bool = False) -> Iterator[tuple[Program, Program]]:
+        """A stream that both sides may send on, opened by the client; yields its program and the server's.
+
+        ``fresh``: another stream each time that a loop around it comes here.
+        """
         number = len(self.peer_streams)
         near, far = Program(self._builder, number), Program(self._builder, number)
         self.peer_streams.append(())
         yield near, far
         closing = (m.SendFinish(number), m.ReceiveFinish(number))
-        for one in (m.OpenBidirectionalStream(number), *near.operations, *closing):
+        for one in (m.OpenBidirectionalStream(number, fresh), *near.operations, *closing):
             self.client.add(one)
         self.peer_streams[number] = (*far.operations, *closing)
 
@@ -177,13 +205,12 @@ class ServerBuilder:
         self.connections: list[m.Connection] = []
 
 
-class ClientBuilder:
+class ClientBuilder(_Written):
     """A client; what it does is done in the order in which it is written."""
 
     def __init__(self, builder: Builder) -> None:
-        self._builder = builder
+        super().__init__(builder)
         self.connections: list[m.Connection] = []
-        self._lists: list[list[Any]] = [[]]
 
     @property
     def scenario(self) -> tuple[m.ClientOp, ...]:
@@ -191,24 +218,34 @@ class ClientBuilder:
         return tuple(self._lists[0])
 
     @contextmanager
-    def connect(self, server: ServerBuilder) -> Iterator[ConnectionBuilder]:
-        """Dial a server; the connection closes when both programs have ended."""
+    def connect(
+        self, server: ServerBuilder, *, resume: bool = False, early_data: bool = False
+    ) -> Iterator[ConnectionBuilder]:
+        """Dial a server; the connection closes when both programs have ended.
+
+        ``resume``: with the session of an earlier connection to it; ``early_data``: what is sent first goes with the
+        handshake.
+        """
         made = ConnectionBuilder(self._builder)
         yield made
         near, far = m.Connection(ops=made.client.operations), m.Connection(peer_streams=tuple(made.peer_streams))
-        self._lists[-1].append(m.Connect(server.index, _once(server.connections, far), _once(self.connections, near)))
+        theirs, ours = _once(server.connections, far), _once(self.connections, near)
+        self.add(m.Connect(server.index, theirs, ours, None, resume, early_data))
 
     def sleep(self, seconds: float) -> None:
         """Do nothing for a while."""
-        self._lists[-1].append(m.ClientSleep(milliseconds(seconds, "sleep")))
+        self.add(m.ClientSleep(milliseconds(seconds, "sleep")))
 
-    def park(self, checkpoint: int) -> None:
-        """Wait for a checkpoint."""
-        self._lists[-1].append(m.Park(checkpoint))
+    @contextmanager
+    def repeat(self, *, count: int = 0, time: float = 0.0) -> Iterator[None]:
+        """Repeat what is written inside: so many times, or until a time is over.
 
-    def unpark(self, checkpoint: int) -> None:
-        """Let whoever waits for it go on."""
-        self._lists[-1].append(m.Unpark(checkpoint))
+        :raises UsageError: unless exactly one of count and time is given.
+        """
+        value = _repetition("repeat", count, time)
+        with self._nested() as inside:
+            yield
+        self.add(x.Repeat(value, tuple(inside)))
 
     @contextmanager
     def scope(self) -> Iterator[ClientThreads]:
@@ -219,7 +256,7 @@ class ClientBuilder:
         if len(made) == 1:
             self._lists[-1].extend(made[0])
         elif made:
-            self._lists[-1].append(m.ClientScope(made))
+            self.add(m.ClientScope(made))
 
 
 class ClientThreads:
@@ -232,12 +269,9 @@ class ClientThreads:
     @contextmanager
     def thread(self) -> Iterator[None]:
         """What is written inside is one thread."""
-        lists = self._client._lists  # noqa: SLF001  the other half of scope()
-        lists.append([])
-        try:
+        with self._client._nested() as inside:  # noqa: SLF001  the other half of scope()
             yield
-        finally:
-            self.lists.append(lists.pop())
+        self.lists.append(inside)
 
 
 class Builder:
@@ -286,8 +320,10 @@ class Builder:
         """The scenario, with an id of its own.
 
         :raises UsageError: if a real driver would hang on it or fail; names the place and the reason.
+        :raises ScenarioError: if what extends the language makes no sense; names the element.
         """
         made = self.scenario()
+        check_extensions(made)
         found = analyse(made).findings
         if found:
             raise UsageError(f"scenario {self._title!r}: {found[0].path}: {found[0].why}")
@@ -305,7 +341,13 @@ def _once(known: list[Any], one: object) -> int:
     return known.index(one)
 
 
-def _positive(size: int, what: str) -> int:
-    if type(size) is not int or size < 1:
-        raise UsageError(f"{what}: expected a whole number of bytes above zero, found {size!r}")
-    return size
+def _repetition(what: str, count: int, time: float) -> m.Count | m.Time:
+    if (count > 0) == (time > 0):
+        raise UsageError(f"{what}() needs count= or time=, above zero")
+    return m.Count(_positive(count, what)) if count else m.Time(milliseconds(time, what))
+
+
+def _positive(number: int, what: str, unit: str = "") -> int:
+    if type(number) is not int or number < 1:
+        raise UsageError(f"{what}: expected a whole number{unit} above zero, found {number!r}")
+    return number

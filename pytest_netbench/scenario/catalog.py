@@ -1,6 +1,7 @@
 """Which scenarios are ready-made? The real generator's three, and those that transport people ask for most.
 
 ``connect``, ``ping`` and ``request_response`` have the operations and the ids of the real generator's files.
+``handshakes``, ``requests``, ``open_loop`` and ``idle`` say what netbench's own language can't: drivers must have it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pytest_netbench.scenario.builder import (
     build,
     milliseconds,
 )
+from pytest_netbench.scenario.extensions import Fixed, Poisson
 from pytest_netbench.scenario.identity import real_id
 from pytest_netbench.scenario.model import Iterate, Receive, ReceiveRate, Scenario, Send, SendRate, Sleep, Time
 from pytest_netbench.units import KB, MB, bytes_label
@@ -188,6 +190,133 @@ def fan_in(clients: int = 8, *, upload: int = 10 * MB, answer: int = 1) -> Scena
     return _talks("fan_in", 1, clients, 1, upload, answer)
 
 
+def bidi(bytes: int = 100 * MB, *, connections: int = 1) -> Scenario:  # noqa: A002  as in the format
+    """Both sides send so many bytes on each connection at the same time; trace ``exchange`` until both have all."""
+    b = build("bidi")
+    server, client = b.server(), b.client()
+    with client.scope() as dials:
+        for _ in range(_count("connections", connections)):
+            with dials.thread(), client.connect(server) as connection, connection.stream() as ends:
+                for one in ends:
+                    with one.profile("exchange"), one.scope() as threads:
+                        with threads.thread():
+                            one.send(bytes)
+                        with threads.thread():
+                            one.receive(bytes)
+    return b.finish()
+
+
+def handshakes(
+    seconds: float = 1.0, *, connections: int = 1, resume: bool = False, early_data: bool = False
+) -> Scenario:
+    """Dial again and again for a time, ``connections`` at once, one byte each way: ``connect.rate`` a second.
+
+    ``resume``: each goes on with the session of the one before; ``early_data``: the byte goes with the handshake.
+    """
+    b = build("handshakes")
+    server, client = b.server(), b.client()
+    with client.scope() as threads:
+        for _ in range(_count("connections", connections)):
+            with threads.thread():
+                if resume or early_data:
+                    _greet(client, server)
+                with client.repeat(time=seconds):
+                    _greet(client, server, resume=resume or early_data, early_data=early_data)
+    return b.finish()
+
+
+def _greet(client: ClientBuilder, server: ServerBuilder, *, resume: bool = False, early_data: bool = False) -> None:
+    with client.connect(server, resume=resume, early_data=early_data) as connection, connection.stream() as (near, far):
+        _ask(near, far, 1, 1)
+
+
+def requests(
+    request: int = 1 * KB, response: int = 4 * KB, seconds: float = 1.0, *, connections: int = 1, parallel: int = 1
+) -> Scenario:
+    """Requests for a time, each on a stream of its own: trace ``request``, and ``request.rate`` requests a second.
+
+    ``parallel`` at once on each of ``connections`` connections, each followed by the next.
+    """
+    b = build("requests")
+    server, client = b.server(), b.client()
+    with client.scope() as dials:
+        for _ in range(_count("connections", connections)):
+            with dials.thread(), client.connect(server) as connection, connection.client.scope() as threads:
+                for _ in range(_count("parallel", parallel)):
+                    again = connection.client.iterate(time=seconds, trace="request")
+                    with threads.thread(), again, connection.stream(fresh=True) as (near, far):
+                        _ask(near, far, request, response)
+    return b.finish()
+
+
+def _ask(near: Program, far: Program, request: int, response: int) -> None:
+    near.send(request)
+    near.receive(response)
+    far.receive(request)
+    far.send(response)
+
+
+def open_loop(
+    rate: int = 1000,
+    request: int = 1 * KB,
+    response: int = 1 * KB,
+    seconds: float = 1.0,
+    *,
+    connections: int = 1,
+    poisson: bool = False,
+    seed: int = 0,
+    fresh: bool = False,
+) -> Scenario:
+    """So many requests a second for a time, whether answered or not: trace ``request`` from the intended instant on.
+
+    They are spread evenly over the connections, at equal distances or, with ``poisson``, independent of each other. On
+    one stream a request waits for the one before; with ``fresh`` each has a stream of its own, beside the others.
+    """
+    b = build("open_loop")
+    server, client = b.server(), b.client()
+    amount, period = _count("rate", rate), 1000 * _count("connections", connections)
+    arrivals = Poisson(amount, period, _count("seed", seed, least=0)) if poisson else Fixed(amount, period)
+    if not seconds > 0:
+        raise UsageError(f"seconds: expected more than 0, found {seconds!r}")
+    count = max(round(rate * seconds / connections), 1)
+    with client.scope() as dials:
+        for _ in range(connections):
+            with dials.thread(), client.connect(server) as connection:
+                if fresh:
+                    again = connection.client.schedule(arrivals, count, "request")
+                    with again, connection.stream(fresh=True) as (near, far):
+                        _ask(near, far, request, response)
+                else:
+                    with connection.stream() as (near, far):
+                        with near.schedule(arrivals, count, "request"):
+                            near.send(request)
+                            near.receive(response)
+                        with far.iterate(count=count):
+                            far.receive(request)
+                            far.send(response)
+    return b.finish()
+
+
+_WAVE, _PAUSE = 1000, 0.05
+"""So many dials at once, then so many seconds until the next: no queue of connections at a server is longer."""
+
+
+def idle(connections: int = 1000, seconds: float = 0.2) -> Scenario:
+    """So many connections, all open and idle for a time: ``client.memory_per_connection`` and the server's."""
+    b = build("idle")
+    server, client = b.server(), b.client()
+    with client.scope() as threads:
+        for number in range(_count("connections", connections)):
+            with threads.thread():
+                if number >= _WAVE:
+                    client.sleep(number // _WAVE * _PAUSE)
+                with client.connect(server) as connection, connection.stream() as (near, far):
+                    _ask(near, far, 1, 1)
+                    near.hold(seconds, connections)
+                    far.receive_all()
+    return b.finish()
+
+
 def _talks(title: str, servers: int, clients: int, connections: int, request: int, response: int) -> Scenario:
     b = build(title)
     served = [b.server() for _ in range(_count("servers", servers))]
@@ -226,6 +355,20 @@ def _count(name: str, value: int, least: int = 1) -> int:
 
 
 CATALOG: Mapping[str, Callable[..., Scenario]] = {
-    one.__name__: one for one in (connect, ping, request_response, download, upload, fan_out, fan_in)
+    one.__name__: one
+    for one in (
+        connect,
+        ping,
+        request_response,
+        download,
+        upload,
+        fan_out,
+        fan_in,
+        bidi,
+        handshakes,
+        requests,
+        open_loop,
+        idle,
+    )
 }
 """All of them by name."""

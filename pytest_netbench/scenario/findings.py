@@ -149,7 +149,7 @@ def _outlives_server(operations: tuple[ConnectionOp, ...], path: str) -> Iterato
 def _unopened(scenario: Scenario) -> Iterator[Finding]:
     """A program for a stream of the peer that the peer never opens."""
     for number, client in enumerate(scenario.clients):
-        for one in connects(client.scenario):
+        for one in dict.fromkeys(connects(client.scenario)):
             near = client.connections[one.client_connection_id]
             far = scenario.servers[one.server_id].connections[one.server_connection_id]
             sides = ((near, far, f"clients[{number}].connections[{one.client_connection_id}]"),

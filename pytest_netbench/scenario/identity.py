@@ -1,7 +1,8 @@
 """What is a scenario's id? The real generator's hash, and our own short one in letters that every host name may have.
 
 The recipe is Rust's derived hash, fed into SHA-256: integers as 8 bytes, texts with a closing 0xFF, lists with their
-length, enumerations with the number of their variant.
+length, enumerations with the number of their variant. What extends the format counts only where it is used: plain
+scenarios keep the ids that the real generator gives them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pytest_netbench.scenario.language import CLIENT, CONNECTION, REPEATS, ROUTER, Kind, Row, row_of
+from pytest_netbench.scenario.language import CLIENT, CONNECTION, NESTED, ROUTER, Kind, Row, row_of
 from pytest_netbench.scenario.model import Connection, Scenario
 
 OURS = 32
@@ -111,7 +112,11 @@ def _operation(table: Mapping[str, Row], operation: object) -> Iterable[bytes]:
     row = row_of(table, operation)
     yield _u64(list(table).index(row.word))
     for name, kind in row.fields.items():
-        yield from _field(table, name, kind, getattr(operation, name))
+        value = getattr(operation, name)
+        if kind not in {Kind.FLAG, Kind.EXTRA}:
+            yield from _field(table, name, kind, value)
+        elif value:
+            yield _text(name) + _u64(value)
 
 
 def _field(  # noqa: PLR0911  one answer a kind
@@ -125,8 +130,8 @@ def _field(  # noqa: PLR0911  one answer a kind
             return _operations(table, value)
         case Kind.THREADS:
             return _list([_operations(table, one) for one in value])
-        case Kind.REPEAT:
-            return _operation(REPEATS, value)
+        case Kind.REPEAT | Kind.ARRIVALS:
+            return _operation(NESTED[kind][0], value)
         case Kind.OPTIONAL:
             return (_optional(value),)
         case Kind.BOOL:

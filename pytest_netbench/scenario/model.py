@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_netbench.scenario.extensions import ReceiveDatagram, Repeat, Schedule, SendDatagram
+
 if TYPE_CHECKING:
     from os import PathLike
 
@@ -22,23 +24,26 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Do nothing for this long."""
+    """Do nothing for this long; with ``hold``, from when so many connections of this process are there to do so."""
 
     amount_ms: int
+    hold: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenBidirectionalStream:
-    """Open a stream that both sides may send on."""
+    """Open a stream that both sides may send on; ``fresh``: another one each time, under the same number."""
 
     stream_id: int
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSendStream:
-    """Open a stream that only the opener sends on."""
+    """Open a stream that only the opener sends on; ``fresh`` as above."""
 
     stream_id: int
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,9 @@ ConnectionOp: TypeAlias = (
     | Profile
     | Iterate
     | Scope
+    | Schedule
+    | SendDatagram
+    | ReceiveDatagram
 )
 
 
@@ -187,12 +195,18 @@ class ClientSleep:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Dial, run the whole connection, close it."""
+    """Dial, run the whole connection, close it.
+
+    ``resume``: go on with the session of an earlier connection to that server; ``early_data``: what is sent first goes
+    with the handshake (0-RTT).
+    """
 
     server_id: int
     server_connection_id: int
     client_connection_id: int
     router_id: int | None = None
+    resume: bool = False
+    early_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +216,7 @@ class ClientScope:
     threads: tuple[tuple[ClientOp, ...], ...]
 
 
-ClientOp: TypeAlias = ClientSleep | Connect | Park | Unpark | Trace | ClientScope
+ClientOp: TypeAlias = ClientSleep | Connect | Park | Unpark | Trace | ClientScope | Repeat | Schedule
 
 
 # --- operations of a router: part of the format, executed by no program ------------------------
@@ -250,7 +264,8 @@ RouterOp: TypeAlias = RouterAmount | RouterPackets | RouterMtu | RebindAll | Tra
 class Connection:
     """What one endpoint does on one connection.
 
-    ``ops`` runs here from the beginning; ``peer_streams[i]`` runs when the peer's stream ``i`` is accepted.
+    ``ops`` runs here from the beginning; ``peer_streams[i]`` runs when the peer's stream ``i`` is accepted, each time
+    that the peer opens it afresh.
     """
 
     ops: tuple[ConnectionOp, ...] = ()
@@ -314,6 +329,13 @@ class Scenario:
 
     def __str__(self) -> str:
         return self.title or self.id
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What a driver must have beyond netbench's language, as it stands in the file; empty for a plain scenario."""
+        from pytest_netbench.scenario.features import required
+
+        return tuple(one.word for one in required(self))
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Scenario:

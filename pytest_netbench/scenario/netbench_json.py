@@ -1,7 +1,7 @@
 """How does netbench's JSON become a scenario, and a scenario JSON? Strictly, and without loss.
 
-Fields that the format doesn't know are passed over, as the real parser does. This file runs on hosts: standard library
-only.
+Fields that the format doesn't know are passed over, as the real parser does; what extends it must stand in
+``requires``. This file runs on hosts: standard library only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from pytest_netbench.errors import ScenarioError, nearest
-from pytest_netbench.scenario.language import CLIENT, CONNECTION, REPEATS, ROUTER, Kind, Row, row_of
+from pytest_netbench.scenario.extension_rules import check_extensions
+from pytest_netbench.scenario.features import check_requires, used
+from pytest_netbench.scenario.language import CLIENT, CONNECTION, NESTED, ROUTER, Kind, Row, row_of
 from pytest_netbench.scenario.model import Certificate, Client, Connection, Router, Scenario, Server
 from pytest_netbench.scenario.references import check_references
 
@@ -66,6 +68,10 @@ def parse(text: str | bytes) -> Scenario:
         raise ScenarioError(f"isn't JSON: {error}") from error
     scenario = _scenario(whole)
     check_references(scenario)
+    extensions = used(scenario)
+    if extensions:
+        check_extensions(scenario)
+    check_requires(extensions, _list(whole.get("requires", []), ("requires",), _text))
     return scenario
 
 
@@ -112,9 +118,9 @@ def _text(value: object, path: Path_) -> str:
     return value
 
 
-def _number(value: object, path: Path_, most: int = Kind.U64.value) -> int:
-    if type(value) is not int or not 0 <= value <= most:
-        _fail(path, f"an integer of 0 to {most}", value)
+def _number(value: object, path: Path_, most: int = Kind.U64.value, least: int = 0) -> int:
+    if type(value) is not int or not least <= value <= most:
+        _fail(path, f"an integer of {least} to {most}", value)
     return value
 
 
@@ -218,22 +224,27 @@ def _tagged(table: Mapping[str, Row], value: object, path: Path_, what: str) -> 
     return row.kind(**row.preset, **values)
 
 
+_ABSENT: Mapping[Kind, object] = {Kind.OPTIONAL: None, Kind.EXTRA: None, Kind.FLAG: False}
+"""What a field is that isn't there, where it need not be."""
+_LEAST: Mapping[Kind, int] = {Kind.POSITIVE: 1, Kind.EXTRA: 1}
+
+
 def _value(kind: Kind, owner: dict[str, Any], name: str, path: Path_, table: Mapping[str, Row]) -> Any:  # noqa: ANN401
     here = (*path, name)
-    if kind is Kind.OPTIONAL:
-        return None if owner.get(name) is None else _number(owner[name], here)
+    if kind in _ABSENT and owner.get(name) is None:
+        return _ABSENT[kind]
     value = _field(owner, name, path)
     if kind is Kind.OPS:
         return _operations(table)(value, here)
     if kind is Kind.THREADS:
         return _list(value, here, _operations(table))
-    if kind is Kind.REPEAT:
-        return _tagged(REPEATS, value, here, "repetition")
-    if kind is Kind.BOOL:
+    if kind in NESTED:
+        return _tagged(NESTED[kind][0], value, here, NESTED[kind][1])
+    if kind in {Kind.BOOL, Kind.FLAG}:
         if not isinstance(value, bool):
-            _fail(here, kind.value, value)
+            _fail(here, "true or false", value)
         return value
-    return _number(value, here, int(kind.value))
+    return _number(value, here, kind.value if isinstance(kind.value, int) else Kind.U64.value, _LEAST.get(kind, 0))
 
 
 # --- writing -----------------------------------------------------------------------------------
@@ -252,7 +263,7 @@ def write(scenario: Scenario, path: str | PathLike[str]) -> None:
 
 def render(scenario: Scenario) -> str:
     """The JSON as the real tools write it: compact, fields in their order, empty ones left out, no newline."""
-    whole: dict[str, Any] = {"id": scenario.id}
+    whole: dict[str, Any] = {"id": scenario.id, **_given(requires=scenario.requires)}
     whole["clients"] = [_client_out(one) for one in scenario.clients]
     whole["servers"] = [_server_out(one) for one in scenario.servers]
     whole |= _given(
@@ -316,8 +327,8 @@ def _operation_out(table: Mapping[str, Row], operation: object) -> dict[str, Any
             value = _operations_out(table, value)
         elif kind is Kind.THREADS:
             value = [_operations_out(table, one) for one in value]
-        elif kind is Kind.REPEAT:
-            value = _operation_out(REPEATS, value)
-        if value is not None:
+        elif kind in NESTED:
+            value = _operation_out(NESTED[kind][0], value)
+        if value is not None and not (kind is Kind.FLAG and not value):
             fields[name] = value
     return {row.word: fields}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_netbench.errors import ScenarioError
+from pytest_netbench.scenario.extensions import Repeat, Schedule
 from pytest_netbench.scenario.model import Client, Connect, Iterate, Profile, Scenario, Trace
 from pytest_netbench.scenario.walk import programs, walk
 
@@ -46,7 +47,7 @@ def _check_connect(scenario: Scenario, client: Client, one: Connect, path: str) 
 
 
 def _check_trace(scenario: Scenario, one: Any, path: str) -> None:  # noqa: ANN401  any operation
-    if isinstance(one, Trace | Profile | Iterate) and one.trace_id is not None:
+    if isinstance(one, Trace | Profile | Iterate | Repeat | Schedule) and one.trace_id is not None:
         _within(one.trace_id, len(scenario.traces), "traces", f"{path}.{type(one).__name__.lower()}.trace_id")
 
 

@@ -128,6 +128,8 @@ class _Dials(NamedTuple):
 def _dials(client: Client) -> _Dials:
     if len(client.scenario) == 1 and isinstance(client.scenario[0], ClientScope):
         threads = client.scenario[0].threads
+        if not threads:
+            raise Unsupported("it dials nothing")
         if any(len(thread) != 1 for thread in threads):
             raise Unsupported("it dials one after another within a scope, a plain transfer all at once or in one row")
         ends = [_repeated(thread[0]) for thread in threads]

@@ -68,6 +68,9 @@ class ConnectionReport:
     ``connect_s``: dial to usable, handshake included, seen by the client; None at a server.
     ``server``: index of the server that it leads to (at a client), or of this server.
     ``first_byte_ns``, ``last_byte_ns``: payload received here, first and last; None where the driver doesn't tell.
+    ``usable_ns``: the instant from which the client could use it. ``resumed``, ``early_data``: whether the session was
+    resumed and early data taken, at a client that was to try; None where it wasn't. ``datagrams``: sent and received
+    here, None where the scenario has none.
     """
 
     server: int | None
@@ -78,6 +81,58 @@ class ConnectionReport:
     retransmits: int | None = None
     first_byte_ns: int | None = None
     last_byte_ns: int | None = None
+    usable_ns: int | None = None
+    resumed: bool | None = None
+    early_data: bool | None = None
+    datagrams: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """So many events of so many loops, from the first instant to the last."""
+
+    loops: int
+    events: int
+    first_ns: int
+    last_ns: int
+
+    @property
+    def rate(self) -> float | None:
+        """Events per second: of each loop, the first only begins the time; None if there is no time."""
+        lasted = self.last_ns - self.first_ns
+        return (self.events - self.loops) * 1e9 / lasted if lasted > 0 else None
+
+    def together(self, other: Pace) -> Pace:
+        """Both as one; one without events counts for nothing."""
+        if not self.events or not other.events:
+            return self if self.events else other
+        first, last = min(self.first_ns, other.first_ns), max(self.last_ns, other.last_ns)
+        return Pace(self.loops + other.loops, self.events + other.events, first, last)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the loops of one trace came to: a ``repeat``, a ``schedule``, or an ``iterate`` that opens streams afresh.
+
+    ``done``: repetitions, by their ends. ``due``: of schedules, arrivals, by their intended instants; None of others.
+    """
+
+    done: Pace
+    due: Pace | None = None
+
+    def together(self, other: Load) -> Load:
+        """Both as one."""
+        due = self.due if other.due is None else other.due if self.due is None else self.due.together(other.due)
+        return Load(self.done.together(other.done), due)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Resident memory of a driver in bytes: before the first connection, and with most of them open, and how many."""
+
+    connections: int
+    before: int
+    rss: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +141,8 @@ class DriverReport:
 
     ``began_ns``: its first operation really began. ``first_byte_ns``, ``last_byte_ns``: payload *received*, first and
     last. ``samples``: trace name, as in the scenario, to durations in seconds in their order. ``marks``: trace name to
-    the instants at which an operation ``trace`` was reached. ``untold``: what this driver can't say.
+    the instants at which an operation ``trace`` was reached. ``loads``: trace name to what its loops came to.
+    ``untold``: what this driver can't say.
     """
 
     began_ns: int | None
@@ -98,6 +154,8 @@ class DriverReport:
     peak_rss: int | None
     problems: tuple[str, ...] = ()
     marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    loads: Mapping[str, Load] = field(default_factory=dict)
+    held: Held | None = None
     untold: frozenset[Fact] = frozenset()
 
 

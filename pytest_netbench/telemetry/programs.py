@@ -5,23 +5,24 @@ Pure: questions to the model.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pytest_netbench.scenario.extensions import Repeat, Schedule
 from pytest_netbench.scenario.model import (
     Client,
     ClientOp,
     ClientScope,
     Connect,
     Connection,
-    ConnectionOp,
     Iterate,
     Profile,
     Scope,
     Time,
 )
+from pytest_netbench.scenario.walk import connects, opens_afresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 Stream: TypeAlias = tuple[int, bool]
 """A stream's number, and whether this endpoint opened it."""
@@ -34,11 +35,12 @@ def cut_streams(program: Connection) -> frozenset[Stream]:
     return frozenset((*own, *accepted))
 
 
-def _cut(operations: tuple[ConnectionOp, ...], *, timed: bool) -> Iterator[int]:
+def _cut(operations: Sequence[Any], *, timed: bool) -> Iterator[int]:
     for one in operations:
         if isinstance(one, Iterate):
-            yield from _cut(one.operations, timed=timed or isinstance(one.value, Time))
-        elif isinstance(one, Profile):
+            cuts = isinstance(one.value, Time) and not opens_afresh(one.operations)
+            yield from _cut(one.operations, timed=timed or cuts)
+        elif isinstance(one, Profile | Schedule):
             yield from _cut(one.operations, timed=timed)
         elif isinstance(one, Scope):
             for thread in one.threads:
@@ -54,7 +56,7 @@ def dialled(client: Client) -> Callable[[int, int], int | None]:
     """
     wave = [one.server_id for one in _certain(client.scenario)[0]]
     by_program: dict[int, set[int]] = {}
-    for one in _connects(client.scenario):
+    for one in connects(client.scenario):
         by_program.setdefault(one.client_connection_id, set()).add(one.server_id)
 
     def server(number: int, program: int) -> int | None:
@@ -64,15 +66,6 @@ def dialled(client: Client) -> Callable[[int, int], int | None]:
         return next(iter(candidates)) if len(candidates) == 1 else None
 
     return server
-
-
-def _connects(operations: tuple[ClientOp, ...]) -> Iterator[Connect]:
-    for one in operations:
-        if isinstance(one, Connect):
-            yield one
-        elif isinstance(one, ClientScope):
-            for thread in one.threads:
-                yield from _connects(thread)
 
 
 def _certain(operations: tuple[ClientOp, ...]) -> tuple[list[Connect], bool]:
@@ -86,6 +79,8 @@ def _certain(operations: tuple[ClientOp, ...]) -> tuple[list[Connect], bool]:
             found += first
             if not whole:
                 return found, False
+        elif isinstance(one, Repeat | Schedule):
+            return found, False
     return found, True
 
 

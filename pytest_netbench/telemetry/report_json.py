@@ -1,5 +1,6 @@
 """How does a driver's report become a file? As JSON: fields as in ``DriverReport``, samples as whole nanoseconds.
 
+What only some scenarios ask for (``loads``, ``held``, ``usable_ns`` and so on) is left out where there is none of it.
 This file runs on hosts: standard library only.
 """
 
@@ -13,7 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from pytest_netbench.errors import RunError
-from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport, Fact, StreamBytes
+from pytest_netbench.telemetry.model import (
+    ConnectionReport,
+    CpuScope,
+    CpuUse,
+    DriverReport,
+    Fact,
+    Held,
+    Load,
+    Pace,
+    StreamBytes,
+)
 
 FORM = 1
 """Raised when the meaning of a field changes."""
@@ -34,10 +45,22 @@ def dump(report: DriverReport) -> bytes:
         "connections": [_connection_out(one) for one in report.connections],
         "samples_ns": {name: [round(one * _NS) for one in taken] for name, taken in report.samples.items()},
         "marks_ns": dict(report.marks),
+        **_given(
+            loads={name: [_pace_out(one.done), _pace_out(one.due)] for name, one in report.loads.items()} or None,
+            held=None if report.held is None else [report.held.connections, report.held.before, report.held.rss],
+        ),
     }
     if report.untold:
         document["untold"] = sorted(one.value for one in report.untold)
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _given(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _pace_out(one: Pace | None) -> list[int] | None:
+    return None if one is None else [one.loops, one.events, one.first_ns, one.last_ns]
 
 
 def _cpu_out(cpu: CpuUse) -> dict[str, Any]:
@@ -55,6 +78,12 @@ def _connection_out(one: ConnectionReport) -> dict[str, Any]:
         "first_byte_ns": one.first_byte_ns,
         "last_byte_ns": one.last_byte_ns,
         "streams": [[each.stream, each.opened_here, each.sent, each.received, each.cut] for each in one.streams],
+        **_given(
+            usable_ns=one.usable_ns,
+            resumed=one.resumed,
+            early_data=one.early_data,
+            datagrams=one.datagrams,
+        ),
     }
 
 
@@ -98,8 +127,18 @@ def load(text: bytes) -> DriverReport:
         peak_rss=top.optional("peak_rss"),
         problems=tuple(str(one) for one in top.of("problems", list)),
         marks={name: tuple(top.numbers(taken, f"marks_ns.{name}")) for name, taken in top.of("marks_ns", dict).items()},
+        loads={name: _load(top, name, one) for name, one in (top.maybe("loads", dict) or {}).items()},
+        held=None if top.maybe("held", list) is None else Held(*top.some(top.maybe("held", list), "held", 3)),
         untold=_untold(top),
     )
+
+
+def _load(top: _Reader, name: str, value: object) -> Load:
+    where = f"loads.{name}"
+    if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - done and due
+        raise top.malformed(where, "[done, due]", value)
+    done, due = value
+    return Load(Pace(*top.some(done, where, 4)), None if due is None else Pace(*top.some(due, where, 4)))
 
 
 def _untold(top: _Reader) -> frozenset[Fact]:
@@ -125,6 +164,7 @@ def _cpu(top: _Reader) -> CpuUse | None:
 
 def _connection(one: _Reader) -> ConnectionReport:
     key, seconds = one.of("key", str, type(None)), one.of("connect_s", int, float, type(None))
+    datagrams = one.maybe("datagrams", list)
     return ConnectionReport(
         server=one.optional("server"),
         program=one.optional("program"),
@@ -134,7 +174,15 @@ def _connection(one: _Reader) -> ConnectionReport:
         retransmits=one.optional("retransmits"),
         first_byte_ns=one.optional("first_byte_ns"),
         last_byte_ns=one.optional("last_byte_ns"),
+        usable_ns=one.maybe("usable_ns", int),
+        resumed=one.maybe("resumed", bool),
+        early_data=one.maybe("early_data", bool),
+        datagrams=None if datagrams is None else _two(one.some(datagrams, "datagrams", 2)),
     )
+
+
+def _two(numbers: list[int]) -> tuple[int, int]:
+    return numbers[0], numbers[1]
 
 
 def _stream(owner: _Reader, value: object) -> StreamBytes:
@@ -177,6 +225,17 @@ class _Reader:
     def optional(self, name: str) -> int | None:
         """A whole number or null."""
         found: int | None = self.of(name, int, type(None))
+        return found
+
+    def maybe(self, name: str, kind: type) -> Any:  # noqa: ANN401 - of that kind
+        """A field that need not be there."""
+        return self.of(name, kind, type(None)) if name in self._value else None
+
+    def some(self, value: object, name: str, count: int) -> list[int]:
+        """So many whole numbers."""
+        found = self.numbers(value, name)
+        if len(found) != count:
+            raise self.malformed(name, f"{count} whole numbers", value)
         return found
 
     def readers(self, name: str) -> list[_Reader]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netbench import KB, connect, ms, ping
+from pytest_netbench import KB, connect, handshakes, ms, ping
 from pytest_netbench.cli.main import main
 
 
@@ -35,9 +35,9 @@ def test_a_scenario_file_is_run_without_a_test(capsys: pytest.CaptureFixture[str
 
 def test_a_driver_that_cannot_do_it_is_named_with_127(capsys: pytest.CaptureFixture[str]) -> None:
     """What a driver can't do is said in one line, and nothing is run."""
-    ping(time=50 * ms, size=[1 * KB], streams=201).write("ping.json")
-    assert main(["run", "ping.json", "--driver", "s2n-tcp"]) == 127
-    assert "s2n-tcp" in capsys.readouterr().err
+    handshakes(resume=True).write("resumed.json")
+    assert main(["run", "resumed.json"]) == 127
+    assert "driver tcp as server: the scenario requires 'resumption'" in capsys.readouterr().err
     assert not Path("netbench-results/results.json").exists()
 
 

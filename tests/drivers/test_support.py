@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_netbench.drivers import registry
+from pytest_netbench.drivers import registry, s2n
+from pytest_netbench.drivers.own import own
 from pytest_netbench.errors import Unsupported
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import catalog
 from pytest_netbench.scenario.analysis import analyse
+from pytest_netbench.scenario.model import Scenario
 
 TWO = analyse(catalog.ping(streams=2))
 ONE = analyse(catalog.ping())
@@ -26,6 +28,7 @@ def test_the_catalogues_default_runs_with_every_driver(name: str, role: Role) ->
         catalog.request_response(),
         catalog.fan_out(),
         catalog.fan_in(),
+        catalog.bidi(),
     ):
         registry.KNOWN[name].check(analyse(scenario), role, {})
 
@@ -36,6 +39,32 @@ def test_what_breaks_a_real_driver_is_unsupported_by_that_one() -> None:
     with pytest.raises(Unsupported, match="driver s2n-native-tls as server: id: an id that begins with '-'"):
         registry.KNOWN["s2n-native-tls"].check(bad, Role.SERVER, {})
     registry.KNOWN["s2n-tls"].check(bad, Role.SERVER, {})
+
+
+EXTENDED = [
+    (catalog.handshakes(), "repeat"),
+    (catalog.handshakes(resume=True), "resumption"),
+    (catalog.handshakes(early_data=True), "early_data"),
+    (catalog.requests(), "fresh_streams"),
+    (catalog.open_loop(), "schedule"),
+    (catalog.idle(2), "hold"),
+]
+
+
+@pytest.mark.parametrize(("scenario", "word"), EXTENDED, ids=str)
+@pytest.mark.parametrize("name", s2n.ROWS)
+def test_every_real_driver_is_refused_what_extends_the_format(name: str, scenario: Scenario, word: str) -> None:
+    """Its parser would pass over it and measure something else; the extension is named, before anything starts."""
+    with pytest.raises(Unsupported, match=rf"driver {name} as client: the scenario requires .*'{word}' \("):
+        s2n.ROWS[name].check(analyse(scenario), Role.CLIENT, {})
+
+
+def test_a_driver_that_does_not_say_what_it_has_lacks_every_extension() -> None:
+    """Its exit status tells only of the format; its section can list what it has beyond."""
+    section = {"server": "server", "client": "client"}
+    with pytest.raises(Unsupported, match="the scenario requires 'repeat'"):
+        own("mine", section).check(analyse(catalog.handshakes()), Role.SERVER, {})
+    own("mine", {**section, "features": ["repeat"]}).check(analyse(catalog.handshakes()), Role.SERVER, {})
 
 
 def test_a_driver_carries_what_its_row_says() -> None:

@@ -8,11 +8,27 @@ from typing import Any
 
 import pytest
 
-from pytest_netbench import KB, MB, Scenario, connect, download, fan_in, fan_out, ms, ping, request_response, upload
+from pytest_netbench import (
+    KB,
+    MB,
+    Scenario,
+    bidi,
+    connect,
+    download,
+    fan_in,
+    fan_out,
+    handshakes,
+    ms,
+    ping,
+    request_response,
+    requests,
+    upload,
+)
 from pytest_netbench.cli.main import main
 from pytest_netbench.drivers.registry import KNOWN
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.lower import lower
 
 FILES = Path(__file__).parents[1] / "data" / "scenarios"
 ENDS = (m.SendFinish(0), m.ReceiveFinish(0))
@@ -66,6 +82,8 @@ ONE_STREAM = {
     "delay": request_response(response=10 * KB, delay=20 * ms),
     "download": download(2 * MB, connections=3),
     "upload": upload(2 * MB),
+    "bidi": bidi(2 * MB, connections=2),
+    "lowered": lower(handshakes(), 20),
     "generated_incast": Scenario.read(FILES / "incast_5_servers.json"),
 }
 MANY_STREAMS = {
@@ -76,6 +94,7 @@ MANY_STREAMS = {
     "parallel": request_response(response=1 * MB, count=5, parallel=True),
     "rates": request_response(response=300 * KB, count=2, server_send_rate=(100 * KB, 50 * ms)),
     "scopes": nested(),
+    "lowered": lower(requests(1 * KB, 10 * KB), 30),
     "generated_parallel": Scenario.read(FILES / "request_response_count_20_parallel.json"),
 }
 WIRES = [("tcp", "s2n-tcp"), ("tls", "s2n-native-tls"), ("tls", "s2n-tls"), ("quic", "s2n-quic")]
@@ -91,6 +110,8 @@ SAMPLE = [
     ("fan_out-one", "s2n-tcp", "tcp"),
     ("parallel-many", "tcp", "s2n-tcp"),
     ("scopes-many", "s2n-tcp", "tcp"),
+    ("lowered-many", "tcp", "s2n-tcp"),
+    ("lowered-one", "s2n-tcp", "tcp"),
     ("request_response-one", "tls", "s2n-native-tls"),
     ("request_response-many", "s2n-native-tls", "tls"),
     ("ping-one", "s2n-tls", "tls"),

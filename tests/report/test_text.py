@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_netbench.report import markdown, terminal
 from pytest_netbench.report.headline import headline, ordered
+from pytest_netbench.result.model import Better, Summary
 from tests.report.records import ENEMY, a_round, a_session, a_test
 
 
@@ -58,3 +59,10 @@ def test_markdown_cannot_be_broken_out_of() -> None:
     assert "<script>" not in text
     assert "\\@everyone" in text
     assert all(line.count("|") - line.count("\\|") == 6 for line in text.splitlines() if line.startswith("|"))
+
+
+def test_loads_and_memory_come_before_what_they_cost() -> None:
+    """What a scenario beyond netbench's language is about leads its short table."""
+    first = ["goodput", "connect.rate", "server.memory_per_connection", "connect.p50", "request.offered"]
+    summary = {name: Summary("1", Better.LOWER, 3, 1.0, None) for name in ("request.p50", *reversed(first))}
+    assert list(headline(a_test(summary=summary))) == [*first, "request.p50"]

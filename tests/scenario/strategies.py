@@ -1,4 +1,4 @@
-"""Which scenarios does Hypothesis make? Any that the format can say, with every reference in its range."""
+"""Which scenarios does Hypothesis make? Any that can be said, plain or extended, with every reference in its range."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from pytest_netbench.scenario import extensions as x
 from pytest_netbench.scenario import model as m
 
 U64 = st.integers(0, 2**64 - 1)
@@ -92,3 +93,54 @@ SCENARIOS: st.SearchStrategy[m.Scenario] = st.builds(
     traces=st.just(TRACE_NAMES),
     certificates=st.just(()) | st.lists(CERTIFICATES, min_size=3, max_size=3).map(tuple),
 )
+
+
+# --- what extends the format -------------------------------------------------------------------
+
+POSITIVE = st.integers(1, 2**64 - 1)
+ARRIVALS: st.SearchStrategy[x.Arrivals] = st.builds(x.Fixed, POSITIVE, POSITIVE) | st.builds(
+    x.Poisson, POSITIVE, POSITIVE, U64
+)
+EXTENDED_OPERATIONS: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        SIMPLE,
+        st.builds(m.Sleep, U64, st.just(1)),
+        st.builds(m.OpenSendStream, st.just(1), st.just(True)),
+        st.builds(x.SendDatagram, st.integers(0, 2**16 - 1)),
+        st.builds(x.ReceiveDatagram, U64),
+    ),
+    lambda inner: st.one_of(
+        st.builds(m.Iterate, REPEATS, _lists(inner), st.none() | TRACES),
+        st.builds(m.Scope, st.tuples(_lists(inner))),
+        st.builds(x.Schedule, ARRIVALS, POSITIVE, _lists(inner), TRACES),
+    ),
+    max_leaves=8,
+)
+DIAL = m.Connect(0, 0, 0)
+EXTENDED_CLIENT: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(st.just(DIAL), st.builds(m.Connect, *map(st.just, (0, 0, 0, None, True)), st.booleans())),
+    lambda inner: st.one_of(
+        st.builds(m.ClientScope, _lists(_lists(inner))),
+        st.builds(
+            x.Repeat,
+            st.builds(m.Time, U64) | st.builds(m.Count, POSITIVE),
+            _lists(inner).map(lambda some: (DIAL, *some)),
+            st.none() | TRACES,
+        ),
+        st.builds(x.Schedule, ARRIVALS, POSITIVE, _lists(inner), TRACES),
+    ),
+    max_leaves=5,
+)
+
+
+def _extended(operations: list[Any], near: tuple[Any, ...], far: tuple[Any, ...]) -> m.Scenario:
+    opening = tuple(m.OpenBidirectionalStream(number) for number in range(4))
+    ends = m.Connection((*opening, *near), ((),) * 4), m.Connection(peer_streams=((), far, (), ()))
+    client = m.Client((DIAL, *operations), (ends[0],))
+    return m.Scenario("x", (client,), (m.Server((ends[1],)),), traces=TRACE_NAMES)
+
+
+EXTENDED = st.builds(
+    _extended, st.lists(EXTENDED_CLIENT, max_size=3), _lists(EXTENDED_OPERATIONS), _lists(EXTENDED_OPERATIONS)
+)
+"""One client and one server; it begins with a plain dial, so that there is a session to resume."""

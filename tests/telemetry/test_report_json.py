@@ -7,11 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_netbench.errors import RunError
-from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport, Fact, StreamBytes
+from pytest_netbench.telemetry.model import (
+    ConnectionReport,
+    CpuScope,
+    CpuUse,
+    DriverReport,
+    Fact,
+    Held,
+    Load,
+    Pace,
+    StreamBytes,
+)
 from pytest_netbench.telemetry.report_json import dump, load, write
 
 NUMBERS = st.integers(0, 2**63)
@@ -28,7 +38,12 @@ CONNECTIONS = st.builds(
     MAYBE,
     MAYBE,
     MAYBE,
+    MAYBE,
+    st.none() | st.booleans(),
+    st.none() | st.booleans(),
+    st.none() | st.tuples(NUMBERS, NUMBERS),
 )
+PACES = st.builds(Pace, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 REPORTS = st.builds(
     DriverReport,
     MAYBE,
@@ -40,10 +55,13 @@ REPORTS = st.builds(
     MAYBE,
     st.lists(st.text(), max_size=2).map(tuple),
     st.dictionaries(st.text(), st.lists(NUMBERS, max_size=4).map(tuple), max_size=2),
+    st.dictionaries(st.text(), st.builds(Load, PACES, st.none() | PACES), max_size=2),
+    st.none() | st.builds(Held, NUMBERS, NUMBERS, NUMBERS),
 )
 EMPTY = DriverReport(None, None, None, (), {}, None, None)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(REPORTS)
 def test_a_report_is_read_as_it_was_written(report: DriverReport) -> None:
     """Samples to the nanosecond, everything else as it is."""
@@ -59,6 +77,9 @@ def test_a_report_is_read_as_it_was_written(report: DriverReport) -> None:
         ("began_ns", True, r"report\.began_ns: expected int or null, found True"),
         ("samples_ns", {"a": [1, "x"]}, r"samples_ns\.a: expected a list of whole numbers"),
         ("cpu", {"seconds": 1, "scope": "some"}, r"report\.cpu\.scope: expected 'window' or 'whole process'"),
+        ("loads", {"a": [[1, 2, 3, 4]]}, r"report\.loads\.a: expected \[done, due\]"),
+        ("loads", {"a": [[1, 2, 3], None]}, r"report\.loads\.a: expected 4 whole numbers"),
+        ("held", [1, 2, "x"], r"report\.held: expected a list of whole numbers"),
         ("form", 2, "has form 2, this version reads 1"),
     ],
 )

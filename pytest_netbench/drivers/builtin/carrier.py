@@ -17,6 +17,9 @@ from pytest_netbench.telemetry.model import StreamBytes
 LANDING = memoryview(bytearray(256 * 1024))
 """Where what is read lands: nobody looks at it."""
 
+FRESH = 1 << 32
+"""A stream that is opened afresh for the k-th time has the number k * FRESH + its own, k from 0."""
+
 _LEFT_TO_KERNEL = 16
 """Up to so many unacknowledged segments are left to the kernel when a connection closes."""
 
@@ -39,14 +42,18 @@ class Carrier(Protocol):
     def link(self) -> Link:
         """The connection itself, as the poller knows it."""
 
+    @property
+    def datagrams(self) -> Any:  # noqa: ANN401 - None, or those of a transport that has them
+        """The datagrams beside the streams, None where there are none."""
+
     def raw(self, landing: memoryview) -> int:
         """Take bytes from before the first stream's: how many, 0 at the end.
 
         :raises BlockingIOError: if there is nothing yet.
         """
 
-    def begin(self, thread: Thread, programs: int) -> None:
-        """The connection's program is known: the peer may open streams 0 to ``programs - 1``."""
+    def begin(self, thread: Thread, programs: int, again: frozenset[int]) -> None:
+        """The connection's program is known: the peer may open streams 0 to ``programs - 1``, some of them afresh."""
 
     def flush(self) -> None:
         """Send now what waits for the first payload."""
@@ -55,7 +62,10 @@ class Carrier(Protocol):
         """Open a stream from here, for the thread's side; wait until the peer lets it."""
 
     def accept(self, thread: Thread, number: int) -> Waits | None:
-        """Wait for a stream that the peer opens, for the thread's side."""
+        """Wait for a stream that the peer opens, for the thread's side.
+
+        :raises NoMore: if it closes in order without.
+        """
 
     def end(self, thread: Thread) -> Waits | None:
         """The program is done: wait until closing takes nothing away from the peer."""
@@ -116,6 +126,19 @@ class Occasion:
         self.fd = -1
         self.tasks: list[Task] = []
         self.interest = READ | WRITE  # always: the poller has nothing to look for
+
+
+def summed(streams: tuple[StreamBytes, ...]) -> tuple[StreamBytes, ...]:
+    """One for each number and end: those that were opened afresh under one number together."""
+    if len(streams) < 2:  # noqa: PLR2004 - nothing to be told together
+        return streams
+    found: dict[tuple[int, bool], StreamBytes] = {}
+    for one in streams:
+        key = one.stream % FRESH, one.opened_here
+        before = found.get(key)
+        sent, received, cut = (0, 0, False) if before is None else (before.sent, before.received, before.cut)
+        found[key] = StreamBytes(*key, sent + one.sent, received + one.received, cut or one.cut)
+    return tuple(found.values())
 
 
 def in_flight(one: socket.SocketType) -> tuple[bool, int | None]:

@@ -9,13 +9,13 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.connection import Connection, Program
+from pytest_netbench.drivers.builtin.connection import Connection, programs
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
 from pytest_netbench.drivers.builtin.ending import Failed, Stopped
-from pytest_netbench.drivers.builtin.engine import WRITE, Checkpoints, Engine, Stuck, Waits
+from pytest_netbench.drivers.builtin.engine import WRITE, Checkpoints, Engine, Gathering, Stuck, Waits
 from pytest_netbench.drivers.builtin.interpreter import compile_operations, run
 from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
@@ -26,7 +26,13 @@ from pytest_netbench.scenario import model as m
 
 
 class Client:
-    """One client of a scenario. ``servers``: the addresses of those that it dials, by server id."""
+    """One client of a scenario. ``servers``: the addresses of those that it dials, by server id.
+
+    ``again``: of each connection, the streams that servers open afresh. ``precise``: whether its operations begin at
+    instants that matter to less than a millisecond.
+    """
+
+    number = -1
 
     def __init__(
         self,
@@ -36,16 +42,20 @@ class Client:
         wire: Wire,
         scenario_id: str,
         recorder: Recorder,
+        *,
+        again: Sequence[frozenset[int]] = (),
+        precise: bool = False,
     ) -> None:
-        self.poller = EpollPoller()
+        self.poller = EpollPoller(precise=precise)
         self.engine = Engine(self.poller, time.monotonic_ns)
         self.checkpoints = Checkpoints(self.engine)
+        self.gathering = Gathering(self.engine)
         self.recorder = recorder
         self._servers = servers
         self._local_ip = local_ip
         self._wire = wire
         self._id = scenario_id
-        self._programs = tuple(Program(one) for one in client.connections)
+        self._programs = programs(client.connections, again)
         self._steps = compile_operations(client.scenario, {m.Connect: self._connect})
         self._dialled = 0
 
@@ -59,7 +69,8 @@ class Client:
         try:
             self.engine.run()
         except Stuck:
-            raise Failed("every thread that is left waits at a checkpoint that nothing unparks") from None
+            why = "waits at a checkpoint that nothing unparks, or to be held with others that never come"
+            raise Failed(f"every thread that is left {why}") from None
         except Stopped as stopped:
             stopped.waiting = waiting(thread)
             raise
@@ -91,13 +102,16 @@ class Client:
                 began = self.engine.clock()
                 yield from self._dial(connection, dialled, target)
                 if wire.greets:
-                    yield from wire.greet(connection, name)
-                connection.connect_ns = self.engine.clock() - began
+                    yield from wire.greet(connection, name, operation)
+                connection.usable_ns = now = self.engine.clock()
+                connection.connect_ns = now - began
                 self.recorder.add(connection)
                 connection.program = operation.client_connection_id
                 if not program.sends_first:
                     _flush(connection)
                 yield from connection.carry_out(thread, program)
+                if wire.remembers:
+                    wire.remember(connection, name)
                 if (rest := connection.finish(thread)) is not None:
                     yield from rest
             finally:

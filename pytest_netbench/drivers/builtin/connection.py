@@ -6,13 +6,14 @@ This file runs on hosts: standard library only.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from itertools import count
 from typing import Any, Protocol
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.carrier import Carrier
+from pytest_netbench.drivers.builtin.carrier import FRESH, Carrier, summed
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
-from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Waits
+from pytest_netbench.drivers.builtin.ending import Failed, NoMore
+from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Checkpoints, Engine, Gathering, Waits
 from pytest_netbench.drivers.builtin.interpreter import beside, compile_operations, run
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import Side, Step, Stream, Thread
@@ -21,12 +22,19 @@ from pytest_netbench.telemetry.model import ConnectionReport
 
 
 class Program:
-    """A connection of the scenario, prepared: what is done from the start, and on each stream that the peer opens."""
+    """A connection of the scenario, prepared: what is done from the start, and on each stream that the peer opens.
 
-    def __init__(self, connection: m.Connection) -> None:
+    ``again``: those that it opens afresh.
+    """
+
+    def __init__(self, connection: m.Connection, again: frozenset[int]) -> None:
+        self.again = again
         self.ops = compile_operations(connection.ops)
         self.peers = tuple(
-            (_accept(number), *compile_operations(one)) for number, one in enumerate(connection.peer_streams)
+            (_accept_afresh(number, compile_operations(one)),)
+            if number in again
+            else (_accept(number), *compile_operations(one))
+            for number, one in enumerate(connection.peer_streams)
         )
         self.sends_first = not connection.peer_streams and _sends_first(connection.ops) is True
 
@@ -37,6 +45,42 @@ def _accept(number: int) -> Step:
         return rest
 
     return step
+
+
+def _accept_afresh(number: int, steps: Sequence[Step]) -> Step:
+    """Run a program on each stream that the peer opens under this number, until it closes."""
+
+    def step(thread: Thread) -> Waits:
+        context, running = thread.context, set[Thread]()
+        thread.pending = 0
+
+        def one(child: Thread) -> Waits:
+            yield from run(child, steps)
+            running.discard(child)
+
+        try:
+            for stream in count(number, FRESH):
+                child = Thread(context, Side(), parent=thread)
+                rest = context.carrier.accept(thread, stream)
+                if rest is not None:
+                    yield from rest
+                child.side.streams[number] = thread.side.streams.pop(stream)
+                running.add(child)
+                context.engine.spawn(child, one(child))
+        except NoMore:
+            while thread.pending:
+                yield PAUSE
+        finally:
+            for left in running:
+                context.engine.cancel(left)
+
+    return step
+
+
+def programs(connections: Sequence[m.Connection], again: Sequence[frozenset[int]]) -> tuple[Program, ...]:
+    """The programs of an endpoint; ``again``: of each, the streams that its peers open afresh."""
+    reopened = again or [frozenset()] * len(connections)
+    return tuple(Program(one, fresh) for one, fresh in zip(connections, reopened, strict=True))
 
 
 def _sends_first(operations: Sequence[Any]) -> bool | None:
@@ -66,6 +110,7 @@ class Shared(Protocol):
     """What all connections of this process share."""
 
     engine: Engine
+    gathering: Gathering
     recorder: Recorder
 
 
@@ -77,17 +122,22 @@ class Connection:
     """
 
     __slots__ = (
+        "_opened",
         "addresses",
         "carrier",
         "checkpoints",
         "connect_ns",
+        "early_data",
         "engine",
+        "gathering",
         "local",
         "number",
         "open",
         "program",
         "recorder",
+        "resumed",
         "server",
+        "usable_ns",
         "where",
     )
 
@@ -101,6 +151,7 @@ class Connection:
         checkpoints: Checkpoints,
     ) -> None:
         self.engine = shared.engine
+        self.gathering = shared.gathering
         self.recorder = shared.recorder
         self.checkpoints = checkpoints
         self.number = number
@@ -109,9 +160,13 @@ class Connection:
         self.carrier = carrier
         self.open = carrier.open
         self.local = Side()
+        self._opened: dict[int, int] = {}
         self.program: int | None = None
         self.addresses: tuple[tcp.SocketAddress, tcp.SocketAddress] | None = None
         self.connect_ns: int | None = None
+        self.usable_ns: int | None = None
+        self.resumed: bool | None = None
+        self.early_data: bool | None = None
 
     @property
     def title(self) -> str:
@@ -121,12 +176,18 @@ class Connection:
 
     def failure(self, stream: Stream, operation: str, reason: str) -> Failed:
         """An error that names this connection, the stream and the operation."""
-        return Failed(f"{self.title}, stream {stream.number}, {operation}: {reason}")
+        number = None if stream.number is None else stream.number % FRESH
+        return Failed(f"{self.title}, stream {number}, {operation}: {reason}")
+
+    def another(self, number: int) -> int:
+        """The number of one more stream that is opened afresh under this one."""
+        self._opened[number] = times = self._opened.get(number, -1) + 1
+        return times * FRESH + number
 
     def carry_out(self, thread: Thread, program: Program) -> Waits:
         """Run a program: its own operations beside those on the streams that the peer opens."""
         self.recorder.open_window()
-        self.carrier.begin(thread, len(program.peers))
+        self.carrier.begin(thread, len(program.peers), program.again)
         if not program.peers:
             return run(thread, program.ops)
         peer = Side()
@@ -148,11 +209,15 @@ class Connection:
             server=self.server,
             program=self.program,
             key=None if self.addresses is None else ">".join(map(tcp.text, self.addresses)),
-            streams=carrier.streams(),
+            streams=summed(carrier.streams()),
             connect_s=None if connect_ns is None else connect_ns / 1e9,
             retransmits=carrier.retransmits,
             first_byte_ns=carrier.first_ns,
             last_byte_ns=carrier.last_ns,
+            usable_ns=self.usable_ns,
+            resumed=self.resumed,
+            early_data=self.early_data,
+            datagrams=None if carrier.datagrams is None else (carrier.datagrams.sent, carrier.datagrams.arrived),
         )
 
 

@@ -53,6 +53,8 @@ class Duplex:
         "tasks",
     )
 
+    datagrams = None
+
     def __init__(
         self, connected: socket.SocketType, engine: Engine, preamble: bytes = b"", *, patient: bool = False
     ) -> None:
@@ -153,7 +155,7 @@ class Duplex:
         came: int = self._receive(landing, 0, _NOW)
         return came
 
-    def begin(self, thread: Thread, programs: int) -> None:
+    def begin(self, thread: Thread, programs: int, again: frozenset[int]) -> None:
         """There is nothing to prepare."""
 
     def open(self, thread: Thread, number: int, both_ways: bool) -> None:  # noqa: ARG002, FBT001 - a carrier's form

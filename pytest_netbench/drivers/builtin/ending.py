@@ -27,6 +27,10 @@ class Failed(DriverError):
     """The network, or a peer, did what the scenario doesn't say; names connection, stream and operation."""
 
 
+class NoMore(Failed):
+    """The peer has closed in order, and will open no stream any more."""
+
+
 class Misused(DriverError):
     """The environment, the command line or the scenario is wrong."""
 

@@ -305,6 +305,31 @@ class Engine:
                 self.wake(parent)
 
 
+class Gathering:
+    """Threads that wait until so many are there, in whichever connections of this process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._there = 0
+        self._waiting: dict[int, list[Task]] = {}
+
+    def hold(self, wanted: int, duration: int, task: Task) -> Waits:
+        """Wait, in ``task``, until ``wanted`` do, and then for so many nanoseconds."""
+        self._there += 1
+        try:
+            for enough in [one for one in self._waiting if one <= self._there]:
+                for other in self._waiting.pop(enough):
+                    self._engine.wake(other)
+            if self._there < wanted:
+                others = self._waiting.setdefault(wanted, [])
+                others.append(task)
+                while self._waiting.get(wanted) is others:
+                    yield PAUSE
+            yield from self._engine.sleep_until(self._engine.clock() + duration, task)
+        finally:
+            self._there -= 1
+
+
 class Checkpoints:
     """Points that threads unpark and park at: a set, so that two unparks before a park count once."""
 

@@ -6,16 +6,16 @@ yields what it waits for to the engine. This file runs on hosts: standard librar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_netbench.drivers.builtin.ending import Ended
-from pytest_netbench.drivers.builtin.engine import AGAIN, PAUSE, Checkpoints, Engine, TimeUp, Waits
-from pytest_netbench.drivers.builtin.thread import MS, TURN, Compiler, Side, Step, Thread
+from pytest_netbench.drivers.builtin.datagrams import DATAGRAMS
+from pytest_netbench.drivers.builtin.engine import PAUSE, Checkpoints, Engine, Gathering, Waits
+from pytest_netbench.drivers.builtin.loops import loop
+from pytest_netbench.drivers.builtin.thread import MS, Compiler, Side, Step, Thread
 from pytest_netbench.drivers.builtin.transfers import TRANSFERS
+from pytest_netbench.scenario import extensions as x
 from pytest_netbench.scenario import model as m
-
-_ENDLESS = 1 << 62
 
 
 def compile_operations(operations: Sequence[Any], more: Mapping[type, Compiler] | None = None) -> tuple[Step, ...]:
@@ -28,8 +28,8 @@ def _compile(operation: Any, compilers: Mapping[type, Compiler]) -> Step:  # noq
     match operation:
         case m.Profile():
             return _profile(operation.trace_id, _compile_all(operation.operations, compilers))
-        case m.Iterate():
-            return _iterate(operation, _compile_all(operation.operations, compilers))
+        case m.Iterate() | x.Repeat() | x.Schedule():
+            return loop(operation, _compile_all(operation.operations, compilers))
         case m.Scope() | m.ClientScope():
             return _scope(tuple(_compile_all(thread, compilers) for thread in operation.threads))
         case _:
@@ -56,6 +56,15 @@ def _sleep(duration: int) -> Step:
         thread.paced_until = 0  # a thread has one timer: to sleep sets it anew
         engine: Engine = thread.context.engine
         return engine.sleep_until(engine.clock() + duration, thread)
+
+    return step
+
+
+def _hold(connections: int, duration: int) -> Step:
+    def step(thread: Thread) -> Waits:
+        thread.paced_until = 0
+        gathering: Gathering = thread.context.gathering
+        return gathering.hold(connections, duration, thread)
 
     return step
 
@@ -113,85 +122,7 @@ def _profile_rest(thread: Thread, began: int, trace: int, rest: Waits, steps: Se
     context.recorder.samples[trace].append(context.engine.clock() - began)
 
 
-# --- repetition and threads --------------------------------------------------------------------
-
-
-def _iterate(operation: m.Iterate, steps: tuple[Step, ...]) -> Step:
-    trace, value = operation.trace_id, operation.value
-    if isinstance(value, m.Count):
-        count = max(value.amount, 1)  # the real drivers look at the count after the body
-        return lambda thread: _repeat(thread, steps, trace, count, None)
-    duration = value.amount_ms * MS
-    touched = frozenset(streams_used(operation.operations))
-    return lambda thread: _repeat_timed(thread, steps, trace, duration, touched)
-
-
-def streams_used(operations: Sequence[Any]) -> Iterator[int]:
-    """The streams that operations send or receive on."""
-    for one in operations:
-        if isinstance(one, m.Send | m.Receive | m.ReceiveAll):
-            yield one.stream_id
-        elif isinstance(one, m.Profile | m.Iterate):
-            yield from streams_used(one.operations)
-        elif isinstance(one, m.Scope):
-            for thread in one.threads:
-                yield from streams_used(thread)
-
-
-def _repeat(thread: Thread, steps: tuple[Step, ...], trace: int | None, count: int, until: int | None) -> Waits:
-    """Run a body ``count`` times, or until the clock shows ``until`` between two of its runs."""
-    clock = thread.context.engine.clock
-    append = thread.context.recorder.samples[trace].append if trace is not None else None
-    turns = TURN
-    before = clock()
-    while count:
-        count -= 1
-        for step in steps:
-            rest = step(thread)
-            if rest is not None:
-                yield from rest
-        if append is not None or until is not None:
-            now = clock()
-            if append is not None:
-                append(now - before)
-            if until is not None and now >= until:
-                return
-            before = now
-        turns -= 1
-        if not turns:
-            turns = TURN
-            yield AGAIN
-
-
-def _repeat_timed(
-    thread: Thread, steps: tuple[Step, ...], trace: int | None, duration: int, touched: frozenset[int]
-) -> Waits:
-    """Run a body for so long; it ends in the middle of the body when the time is up, or when the peer is gone."""
-    engine: Engine = thread.context.engine
-    until = engine.clock() + duration
-    if not steps:
-        yield from engine.sleep_until(until, thread)
-        return
-    timer = engine.timer(until, thread, interrupts=True)
-    thread.timed += 1
-    try:
-        yield from _repeat(thread, steps, trace, _ENDLESS, until)
-    except TimeUp as up:
-        if up.timer is not timer:
-            raise
-        _cut(thread.side, touched)
-    except Ended:
-        _cut(thread.side, touched)
-    finally:
-        timer.live = False
-        thread.timed -= 1
-
-
-def _cut(side: Side, touched: frozenset[int]) -> None:
-    """Note that a time ended in the middle of what these streams carry."""
-    for number in touched:
-        if number in side.streams:
-            side.streams[number].cut = True
+# --- threads -----------------------------------------------------------------------------------
 
 
 def _scope(threads: tuple[tuple[Step, ...], ...]) -> Step:
@@ -217,7 +148,8 @@ def beside(thread: Thread, threads: Sequence[tuple[Side, Sequence[Step]]]) -> Wa
 
 _COMPILERS: Mapping[type, Compiler] = {
     **TRANSFERS,
-    m.Sleep: lambda one: _sleep(one.amount_ms * MS),
+    **DATAGRAMS,
+    m.Sleep: lambda one: _sleep(one.amount_ms * MS) if one.hold is None else _hold(one.hold, one.amount_ms * MS),
     m.ClientSleep: lambda one: _sleep(one.timeout_ms * MS),
     m.Park: _park,
     m.Unpark: _unpark,

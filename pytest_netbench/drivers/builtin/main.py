@@ -12,23 +12,24 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pytest_netbench.drivers.builtin import settings, support, tcp
+from pytest_netbench.drivers.builtin import extension_support, settings, support, tcp
 from pytest_netbench.drivers.builtin.client import Client
 from pytest_netbench.drivers.builtin.ending import DriverError, Failed, Misused, Status, Stopped
 from pytest_netbench.drivers.builtin.place import place
 from pytest_netbench.drivers.builtin.pool import Pool
-from pytest_netbench.drivers.builtin.preparation import multiplexed, settle, wire_of
+from pytest_netbench.drivers.builtin.preparation import multiplexed, recorder_of, settle, wire_of
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.serving import serve
 from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.errors import ScenarioError
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.features import Feature
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.scenario.netbench_json import read as read_scenario
+from pytest_netbench.scenario.walk import connects, reopened_by_servers
 from pytest_netbench.telemetry.report_json import write as write_report
 
 
@@ -87,7 +88,8 @@ def _run(chosen: settings.Settings, recorders: list[Recorder | Pool], signals: S
     _raise_descriptor_limit()
     try:
         scenario = read_scenario(chosen.scenario)
-        recorders.append(recorder := Recorder(scenario.traces))
+        recorders.append(recorder := recorder_of(chosen, scenario))
+        extension_support.check(scenario, chosen.transport)
         if chosen.role is Role.SERVER:
             serve(chosen, scenario, recorders, signals, _say)
         else:
@@ -112,7 +114,7 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, sig
     where = f"clients[{chosen.index}]"
     many = multiplexed(chosen, scenario)
     support.check(where, own.connections, many=many)
-    dialled = set(_connects(own.scenario))
+    dialled = set(connects(own.scenario))
     for one in dialled:
         far = scenario.servers[one.server_id].connections[one.server_connection_id]
         support.check_pair(where, own.connections[one.client_connection_id], far, many=many)
@@ -120,21 +122,21 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, sig
             raise Misused(f"{where}: a connect through router {one.router_id}: there is no program for routers")
     wire = wire_of(chosen, scenario, own, multiplex=many)
     place(own.configuration).take()
-    client = Client(own, _resolved(chosen, dialled), chosen.local_ip, wire, scenario.id, recorder)
+    client = Client(
+        own,
+        _resolved(chosen, dialled),
+        chosen.local_ip,
+        wire,
+        scenario.id,
+        recorder,
+        again=reopened_by_servers(scenario, chosen.index),
+        precise=Feature.SCHEDULE.word in scenario.requires,
+    )
     settle()
     _await_instant(chosen)
     signals.end(client.engine)
     recorder.begin()
     client.run()
-
-
-def _connects(operations: Sequence[m.ClientOp]) -> Iterator[m.Connect]:
-    for one in operations:
-        if isinstance(one, m.Connect):
-            yield one
-        elif isinstance(one, m.ClientScope):
-            for thread in one.threads:
-                yield from _connects(thread)
 
 
 def _resolved(chosen: settings.Settings, dialled: set[m.Connect]) -> dict[int, tcp.Address]:

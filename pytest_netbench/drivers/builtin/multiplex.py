@@ -12,8 +12,8 @@ from collections.abc import Callable
 from itertools import islice
 
 from pytest_netbench.drivers.builtin import frames
-from pytest_netbench.drivers.builtin.carrier import LANDING, Channel, Occasion, in_flight
-from pytest_netbench.drivers.builtin.ending import Failed
+from pytest_netbench.drivers.builtin.carrier import FRESH, LANDING, Channel, Occasion, in_flight, summed
+from pytest_netbench.drivers.builtin.ending import Failed, NoMore
 from pytest_netbench.drivers.builtin.engine import AGAIN, PAUSE, READ, WRITE, Engine, Task, Waits
 from pytest_netbench.drivers.builtin.multiplex_stream import MultiplexStream
 from pytest_netbench.drivers.builtin.thread import MS, TURN, ProtocolError, Thread
@@ -31,6 +31,8 @@ _QUIET_MS = 30_000
 class Multiplex:
     """The streams of one connection, in frames on a channel. ``problem``: why nothing moves any more."""
 
+    datagrams = None
+
     def __init__(self, channel: Channel, engine: Engine, preamble: bytes = b"") -> None:
         self.link = channel
         self.first_ns: int | None = None
@@ -43,8 +45,11 @@ class Multiplex:
         self._out: deque[bytes | memoryview] = deque()
         self._reader = frames.Reader(self)
         self._programs = 0
+        self._again: frozenset[int] = frozenset()
         self._ours: dict[int, MultiplexStream] = {}
         self._theirs: dict[int, MultiplexStream] = {}
+        self._past: tuple[StreamBytes, ...] = ()
+        self._past_ours = self._past_theirs = 0
         self._window = frames.WINDOW
         self._may_open = self._granted = frames.STREAMS
         self._credit = Occasion()
@@ -63,9 +68,10 @@ class Multiplex:
         """Take bytes from before the first frame."""
         return self.link.receive(landing)
 
-    def begin(self, thread: Thread, programs: int) -> None:  # noqa: ARG002 - a carrier's form
+    def begin(self, thread: Thread, programs: int, again: frozenset[int]) -> None:  # noqa: ARG002 - a carrier's form
         """Let the task begin that reads and writes; the peer may open all the streams that there are programs for."""
         self._programs = programs
+        self._again = again
         if programs > frames.STREAMS:
             self._grant(programs)
         self.engine.spawn(self._pump, self._serve())
@@ -104,7 +110,7 @@ class Multiplex:
         """Open a stream from here as soon as the peer lets it."""
         if number in self._ours:
             raise Failed(f"{thread.context.title}, stream {number}, open: it is open already")
-        if len(self._ours) >= self._may_open and self.problem is None:
+        if len(self._ours) + self._past_ours >= self._may_open and self.problem is None:
             return self._open_later(thread, number, both_ways=both_ways)
         self._open(thread, number, both_ways=both_ways)
         return None
@@ -116,9 +122,9 @@ class Multiplex:
         self.flush()
 
     def _open_later(self, thread: Thread, number: int, *, both_ways: bool) -> Waits:
-        while len(self._ours) >= self._may_open:
+        while len(self._ours) + self._past_ours >= self._may_open:
             if (why := self._over()) is not None:
-                raise Failed(f"{thread.context.title}, stream {number}, open: {why}")
+                raise Failed(f"{thread.context.title}, stream {number % FRESH}, open: {why}")
             thread.link = self._credit
             yield READ
         self._open(thread, number, both_ways=both_ways)
@@ -133,7 +139,8 @@ class Multiplex:
     def _accept_later(self, thread: Thread, number: int) -> Waits:
         while number not in self._theirs:
             if (why := self._over()) is not None:
-                raise Failed(f"{thread.context.title}, stream {number} of the peer, accept: {why}")
+                kind = Failed if self.problem is not None else NoMore
+                raise kind(f"{thread.context.title}, stream {number % FRESH} of the peer, accept: {why}")
             thread.link = self._accepting[number]
             yield READ
         thread.side.streams[number] = self._theirs[number]
@@ -175,7 +182,15 @@ class Multiplex:
 
     def streams(self) -> tuple[StreamBytes, ...]:
         """What each stream carried."""
-        return tuple(one.carried() for one in (*self._ours.values(), *self._theirs.values()))
+        return (*self._past, *(one.carried() for one in (*self._ours.values(), *self._theirs.values())))
+
+    def forget(self, stream: MultiplexStream) -> None:
+        """A stream that was opened afresh is over: nothing is kept of it but what it carried."""
+        known = self._ours if stream.opened_here else self._theirs
+        if known.pop(stream.number, None) is not None:
+            self._past = summed((*self._past, stream.carried()))
+            self._past_ours += stream.opened_here
+            self._past_theirs += not stream.opened_here
 
     # --- what streams ask for ------------------------------------------------------------------
 
@@ -272,13 +287,13 @@ class Multiplex:
         """The peer opened a stream; it may open more before it has used up what it may."""
         if both_ways not in {0, 1}:
             raise frames.BadFrame(f"stream {stream} is opened in a way {both_ways}, expected 0 or 1")
-        if stream >= self._programs:
+        if stream >= self._programs and stream % FRESH not in self._again:
             raise frames.BadFrame(f"it opens stream {stream}, there are programs for {self._programs}")
         if stream in self._theirs:
             raise frames.BadFrame(f"it opens stream {stream} a second time")
         made = MultiplexStream(self, stream, opened_here=False, both_ways=bool(both_ways), window=self._window)
         self._theirs[stream] = made
-        if self._granted - len(self._theirs) < frames.STREAMS // 2:
+        if self._granted - len(self._theirs) - self._past_theirs < frames.STREAMS // 2:
             self._grant(2 * self._granted)
         if (occasion := self._accepting.pop(stream, None)) is not None:
             self.engine.able(occasion, READ)
@@ -308,8 +323,9 @@ class Multiplex:
         self.engine.able(self._credit, READ)
 
     def max_data(self, stream: int, ours: bool, up_to: int) -> None:  # noqa: FBT001
-        """The peer lets more be sent on a stream."""
-        self._stream(stream, ours=ours).allowed(up_to)
+        """The peer lets more be sent on a stream; on one that is over, that comes too late."""
+        if stream < FRESH or stream in (self._ours if ours else self._theirs):
+            self._stream(stream, ours=ours).allowed(up_to)
 
     def initial_max_data(self, up_to: int) -> None:
         """The peer lets so much be sent on streams that are opened from now on."""

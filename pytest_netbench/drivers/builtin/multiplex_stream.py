@@ -9,6 +9,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pytest_netbench.drivers.builtin import frames
+from pytest_netbench.drivers.builtin.carrier import FRESH
 from pytest_netbench.drivers.builtin.served_stream import ServedStream
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ class MultiplexStream(ServedStream):
             self._promised += frames.WINDOW
             self._carrier.queue(frames.MAX_DATA(frames.Tag.MAX_STREAM_DATA, self.number, self._opener, self._promised))
             self._carrier.flush()
+        self._forget_if_over()
+
+    def _forget_if_over(self) -> None:
+        """Of one that was opened afresh, only what it carried is kept."""
+        if self.number >= FRESH and self._done and not self._arrived and (self._finished or not self._can_send):
+            self._carrier.forget(self)
 
     def finish(self) -> None:
         """Tell the peer that nothing more comes."""
@@ -65,6 +72,7 @@ class MultiplexStream(ServedStream):
             self._finished = True
             self._carrier.queue(frames.FINISH(frames.Tag.STREAM_FINISH, self.number, self._opener))
             self._carrier.flush()
+            self._forget_if_over()
 
     def refuse(self) -> bool:
         """Drop what came; whether the peer has finished, so that nothing can come any more."""
@@ -74,6 +82,7 @@ class MultiplexStream(ServedStream):
         if not self._done:
             self.check()
         self.idle = not self._done and not self._carrier.ended
+        self._forget_if_over()
         return not self.idle
 
     # --- the peer ------------------------------------------------------------------------------

@@ -7,18 +7,35 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import select
+from collections.abc import Callable
+from pathlib import Path
 
 from pytest_netbench.drivers.builtin.engine import Link
 
 
 class EpollPoller:
-    """Tells the engine which links can be read or written."""
+    """Tells the engine which links can be read or written.
 
-    def __init__(self) -> None:
+    ``precise``: it waits to the microsecond, at the cost of one more call of the kernel; epoll's own clock has
+    milliseconds, and Python rounds them up.
+    """
+
+    def __init__(self, *, precise: bool = False) -> None:
         self._epoll = select.epoll()
-        self.poll = self._epoll.poll
+        self.poll: Callable[[float], list[tuple[int, int]]] = self._epoll.poll
+        if precise:
+            self.poll = self._poll_precisely
+            with contextlib.suppress(OSError):  # the kernel's usual slack of 50 microseconds stays
+                Path("/proc/self/timerslack_ns").write_text("1")
         self.links: dict[int, Link] = {}
+
+    def _poll_precisely(self, timeout: float) -> list[tuple[int, int]]:
+        if timeout > 0:
+            select.select((self._epoll,), (), (), timeout)
+            timeout = 0.0
+        return self._epoll.poll(timeout)
 
     def register(self, link: Link) -> None:
         """Look for what the link's tasks wait for now."""

@@ -19,7 +19,7 @@ from pytest_netbench.drivers.builtin.ending import DriverError, Failed, Status, 
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.errors import RunError
-from pytest_netbench.telemetry.model import CpuScope, CpuUse, DriverReport
+from pytest_netbench.telemetry.model import CpuScope, CpuUse, DriverReport, Held, Load
 from pytest_netbench.telemetry.report_json import load, write
 
 _Value = TypeVar("_Value")
@@ -152,6 +152,7 @@ def merged(reports: Sequence[DriverReport], problems: Sequence[str] = ()) -> Dri
     """Several processes' reports as that of one driver: instants at the outside, the rest added up."""
     cpu = [one.cpu.seconds for one in reports if one.cpu is not None]
     memory = [one.peak_rss for one in reports if one.peak_rss is not None]
+    held = [(one.held.connections, one.held.before, one.held.rss) for one in reports if one.held is not None]
     return DriverReport(
         began_ns=min((one.began_ns for one in reports if one.began_ns is not None), default=None),
         first_byte_ns=min((one.first_byte_ns for one in reports if one.first_byte_ns is not None), default=None),
@@ -162,7 +163,17 @@ def merged(reports: Sequence[DriverReport], problems: Sequence[str] = ()) -> Dri
         peak_rss=sum(memory) if memory else None,
         problems=(*(one for report in reports for one in report.problems), *problems),
         marks=_joined([one.marks for one in reports]),
+        loads=_loads(reports),
+        held=Held(*map(sum, zip(*held, strict=True))) if held else None,
     )
+
+
+def _loads(reports: Sequence[DriverReport]) -> dict[str, Load]:
+    found: dict[str, Load] = {}
+    for report in reports:
+        for trace, more in report.loads.items():
+            found[trace] = found[trace].together(more) if trace in found else more
+    return found
 
 
 def _joined(parts: Sequence[Mapping[str, tuple[_Value, ...]]]) -> dict[str, tuple[_Value, ...]]:

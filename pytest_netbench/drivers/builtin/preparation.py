@@ -11,11 +11,13 @@ from collections.abc import Iterator
 
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.ending import Unsupported
+from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.server import Server
 from pytest_netbench.drivers.builtin.settings import Settings, Transport
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.analysis import analyse
+from pytest_netbench.scenario.features import Feature
 
 
 def multiplexed(chosen: Settings, scenario: m.Scenario) -> bool:
@@ -67,6 +69,11 @@ def _aioquic() -> Iterator[None]:
         yield
     except ImportError as error:
         raise Unsupported(f"quic needs aioquic on this host: pip install 'pytest-netbench[quic]' ({error})") from None
+
+
+def recorder_of(chosen: Settings, scenario: m.Scenario) -> Recorder:
+    """What records what this endpoint does."""
+    return Recorder(scenario.traces, chosen.index, holds=Feature.HOLD.word in scenario.requires)
 
 
 def settle() -> None:

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -24,6 +25,7 @@ from pytest_netbench.drivers.builtin.quic_carrier import Datagrams, QuicCarrier
 from pytest_netbench.drivers.builtin.thread import TURN
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.features import Feature
 
 HANDSHAKE_MS = 10_000
 """A peer that hasn't shaken hands after so long never will, as the real driver has it."""
@@ -79,6 +81,8 @@ def wire(scenario: m.Scenario, own: m.Client | m.Server) -> QuicWire:
         max_stream_data=_WINDOW,
         cipher_suites=[_CIPHERS[ciphers["cipher"]]] if ciphers else None,
     )
+    if Feature.DATAGRAMS.word in scenario.requires:
+        made.max_datagram_frame_size = ANY_SIZE
     if chosen.congestion_control is not None:
         made.congestion_control_algorithm = chosen.congestion_control
     if isinstance(own, m.Client):
@@ -96,7 +100,7 @@ def wire(scenario: m.Scenario, own: m.Client | m.Server) -> QuicWire:
             security.reading("certificate", own.certificate),
         ):
             made.load_cert_chain(chain_file, key_file)
-    return QuicWire(made, chosen)
+    return QuicWire(made, chosen, remembers=Feature.RESUMPTION.word in scenario.requires)
 
 
 class QuicWire(Wire):
@@ -104,8 +108,11 @@ class QuicWire(Wire):
 
     greets = True
 
-    def __init__(self, made: QuicConfiguration, chosen: Options) -> None:
+    def __init__(self, made: QuicConfiguration, chosen: Options, *, remembers: bool = False) -> None:
         super().__init__(tcp.Options(), multiplex=True)
+        self.remembers = remembers
+        self._sessions: dict[tuple[int, str], tls.SessionTicket] = {}
+        self._given: dict[bytes, tls.SessionTicket] = {}
         self.preamble = False
         self.id_length = made.connection_id_length
         self.versions = made.supported_versions
@@ -218,15 +225,39 @@ class QuicWire(Wire):
         engine.spawn(pump, _receive(made, connected))
         return made
 
-    def greet(self, connection: Connection, name: str | None) -> Waits:
-        """Shake hands with the server of that name."""
+    def greet(self, connection: Connection, name: str, dial: m.Connect) -> Waits:
+        """Shake hands with the server of that name; with early data and a session to resume, while all else goes on."""
         carrier: Any = connection.carrier
+        key = (connection.server, name)
+        session = self._sessions.get(key) if dial.resume else None
+        connection.resumed = False if dial.resume else None
+        connection.early_data = False if dial.early_data else None
         assert connection.addresses is not None
         target = connection.addresses[1]
         family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-        made = QuicConnection(configuration=self.configured(family, server_name=name))
+        made = QuicConnection(
+            configuration=self.configured(family, server_name=name, session_ticket=session),
+            session_ticket_handler=partial(self._sessions.__setitem__, key) if self.remembers else None,
+        )
         carrier.start(made, HANDSHAKE_MS, target)
-        return _until_ready(connection)
+        if session is None or not dial.early_data:
+            yield from _until_ready(connection)
+
+    def remember(self, connection: Connection, name: str) -> None:  # noqa: ARG002 - a wire's form
+        """Note what became of an earlier session; the new one was kept when it came."""
+        carrier: Any = connection.carrier
+        connection.resumed = carrier.resumed if connection.resumed is not None else None
+        connection.early_data = carrier.early_data if connection.early_data is not None else None
+
+    def serving(self) -> Mapping[str, Any]:
+        """What a server's connections have beyond their configuration: they give out sessions, and know them again."""
+        if not self.remembers:
+            return {}
+
+        def give(one: tls.SessionTicket) -> None:
+            self._given[one.ticket] = one
+
+        return {"session_ticket_handler": give, "session_ticket_fetcher": self._given.get}
 
     def program(self, connection: Connection) -> Generator[int, None, int]:
         """Shake hands with a client; the number of the program that it asks for by the server's name."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from aioquic.quic import events
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.carrier import Occasion
-from pytest_netbench.drivers.builtin.ending import Failed
+from pytest_netbench.drivers.builtin.carrier import FRESH, Occasion, summed
+from pytest_netbench.drivers.builtin.ending import Failed, NoMore
 from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Engine, Task, Timer, Waits
+from pytest_netbench.drivers.builtin.quic_datagrams import QuicDatagrams
 from pytest_netbench.drivers.builtin.quic_stream import PREFIX_BYTES, QuicStream
 from pytest_netbench.drivers.builtin.thread import MS, ProtocolError, Thread
 from pytest_netbench.telemetry.model import StreamBytes
@@ -57,6 +58,7 @@ class QuicCarrier:
         self.problem: OSError | None = None
         self.ended = False
         self.ready = False
+        self.resumed = self.early_data = False
         self.alpn: str | None = None
         self.quic: QuicConnection | None = None
         self._send_all = send_all
@@ -65,6 +67,9 @@ class QuicCarrier:
         self.name: str | None = None
         self._shake_by = 0
         self._programs: int | None = None
+        self._again: frozenset[int] = frozenset()
+        self._past: tuple[StreamBytes, ...] = ()
+        self.datagrams: QuicDatagrams | None = None
         self._streams: dict[int, QuicStream] = {}
         self._begun: dict[int, bytes] = {}
         self._ours: set[int] = set()
@@ -81,6 +86,8 @@ class QuicCarrier:
     def start(self, quic: QuicConnection, patience_ms: int, target: tcp.SocketAddress | None = None) -> None:
         """From now on this is the connection, which must be up in so long; with a target, it is dialled."""
         self.quic = quic
+        if quic.configuration.max_datagram_frame_size is not None:
+            self.datagrams = QuicDatagrams(self, quic)
         self._shake_by = self.engine.clock() + patience_ms * MS
         if target is not None:
             quic.connect(target, self._now)
@@ -120,11 +127,15 @@ class QuicCarrier:
             self.lost(error)
         if (ended := quic._close_event) is not None:  # noqa: SLF001 - its event comes three timeouts later
             self._ended(ended)
-        for stream in self._streams.values():
+        for stream in list(self._streams.values()):
             if stream.full and self.sendable(stream):
                 stream.may_send()
+            if stream.number >= FRESH and stream.over and self._inner(stream) is None:
+                self._forget(stream)
         if self._closing is not None:
             self.engine.wake(self._closing)
+        if self.datagrams is not None:
+            self.datagrams.moved()
         self._arm()
 
     def _arm(self) -> None:
@@ -157,7 +168,11 @@ class QuicCarrier:
                 self._data(event.stream_id, event.data, end=event.end_stream)
             case events.HandshakeCompleted():
                 self.ready, self.alpn = True, event.alpn_protocol
+                self.resumed, self.early_data = event.session_resumed, event.early_data_accepted
                 self.engine.able(self.link, READ)
+            case events.DatagramFrameReceived():
+                assert self.datagrams is not None
+                self.datagrams.came()
             case events.ConnectionIdIssued() | events.ConnectionIdRetired():
                 if self._named is not None:
                     self._named(event.connection_id, added=isinstance(event, events.ConnectionIdIssued))
@@ -187,6 +202,8 @@ class QuicCarrier:
             stream.may_receive()
         for occasion in (self.link, *self._accepting.values()):
             self.engine.able(occasion, READ)
+        if self.datagrams is not None:
+            self.datagrams.over()
 
     def lost(self, error: OSError) -> None:
         """The network says that nobody is there."""
@@ -222,7 +239,7 @@ class QuicCarrier:
         if number in self._theirs:
             self._offend(f"it opens stream {number} a second time")
             return None
-        if self._programs is not None and number >= self._programs:
+        if not self._has_program(number):
             self._offend(f"it opens stream {number}, there are programs for {self._programs}")
             return None
         stream = QuicStream(self, number, wire_id, opened_here=False, both_ways=not wire_id & _ONE_WAY)
@@ -236,12 +253,15 @@ class QuicCarrier:
         assert self.quic is not None
         self.quic.close(error_code=1, reason_phrase=f"the peer doesn't keep to netbench over QUIC: {what}")
 
-    def begin(self, thread: Thread, programs: int) -> None:  # noqa: ARG002 - a carrier's form
-        """The peer may open streams 0 to ``programs - 1``."""
-        self._programs = programs
-        if (wrong := next((one for one in self._theirs if one >= programs), None)) is not None:
+    def begin(self, thread: Thread, programs: int, again: frozenset[int]) -> None:  # noqa: ARG002 - a carrier's form
+        """The peer may open streams 0 to ``programs - 1``, some of them afresh."""
+        self._programs, self._again = programs, again
+        if (wrong := next((one for one in self._theirs if not self._has_program(one)), None)) is not None:
             self._offend(f"it opens stream {wrong}, there are programs for {programs}")
             self.turn()
+
+    def _has_program(self, number: int) -> bool:
+        return self._programs is None or number < self._programs or number % FRESH in self._again
 
     def raw(self, landing: memoryview) -> int:
         """There is nothing before the streams."""
@@ -277,7 +297,8 @@ class QuicCarrier:
                 why = (
                     "the peer closed" if self.problem is None else (self.problem.strerror or str(self.problem)).lower()
                 )
-                raise Failed(f"{thread.context.title}, stream {number} of the peer, accept: {why}")
+                kind = Failed if self.problem is not None else NoMore
+                raise kind(f"{thread.context.title}, stream {number % FRESH} of the peer, accept: {why}")
             thread.link = self._accepting[number]
             yield READ
         thread.side.streams[number] = self._theirs[number]
@@ -332,6 +353,8 @@ class QuicCarrier:
 
     def _delivered(self) -> bool:
         """Whether the peer has acknowledged all that was sent."""
+        if self.datagrams is not None and self.datagrams.pending():
+            return False
         for stream in self._streams.values():
             inner = self._inner(stream)
             if inner is not None and not inner.sender.is_finished and inner.sender._buffer:  # noqa: SLF001
@@ -351,4 +374,11 @@ class QuicCarrier:
 
     def streams(self) -> tuple[StreamBytes, ...]:
         """What each stream carried."""
-        return tuple(one.carried() for one in self._streams.values())
+        return (*self._past, *(one.carried() for one in self._streams.values()))
+
+    def _forget(self, stream: QuicStream) -> None:
+        """One that was opened afresh is over, and the peer has all of it: only what it carried is kept."""
+        self._past = summed((*self._past, stream.carried()))
+        del self._streams[stream.wire_id]
+        if not stream.opened_here:
+            del self._theirs[stream.number]

@@ -26,8 +26,8 @@ class QuicServer(Server):
 
     _wire: QuicWire
 
-    def __init__(self, *given: Any) -> None:  # noqa: ANN401 - a server's
-        super().__init__(*given)
+    def __init__(self, *given: Any, **more: Any) -> None:  # noqa: ANN401 - a server's
+        super().__init__(*given, **more)
         self._by_id: dict[bytes, QuicCarrier | None] = {}
         self._family = self.listening.family
 
@@ -72,7 +72,9 @@ class QuicServer(Server):
 
     def _new(self, original: bytes, peer: Any) -> QuicCarrier:  # noqa: ANN401 - a socket's address
         quic = QuicConnection(
-            configuration=self._wire.configured(self._family), original_destination_connection_id=original
+            configuration=self._wire.configured(self._family),
+            original_destination_connection_id=original,
+            **self._wire.serving(),
         )
         ids = {original, quic.host_cid}
 

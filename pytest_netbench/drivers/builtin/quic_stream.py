@@ -74,6 +74,11 @@ class QuicStream(ServedStream):
             self._carrier.refuse(self)
         return True
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be done on it at this end."""
+        return self._done and not self._arrived and (self._finished or self._refused or not self._can_send)
+
     # --- the peer ------------------------------------------------------------------------------
 
     def came(self, size: int, *, end: bool) -> None:

@@ -5,12 +5,13 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import os
 import time
 from array import array
 from pathlib import Path
 from typing import Protocol
 
-from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport
+from pytest_netbench.telemetry.model import ConnectionReport, CpuScope, CpuUse, DriverReport, Held, Load, Pace
 
 _SHOWN = 100
 """So many problems are spelled out; the rest are counted."""
@@ -23,11 +24,40 @@ class Recorded(Protocol):
         """What it did, as of now."""
 
 
-class Recorder:
-    """Everything that becomes the report. ``samples`` and ``marks``: nanoseconds, by trace id."""
+class Tally:
+    """How many events a loop had, and when the first and the last."""
 
-    def __init__(self, traces: tuple[str, ...]) -> None:
+    __slots__ = ("_first", "_last", "events")
+
+    def __init__(self) -> None:
+        self.events = self._first = self._last = 0
+
+    def add(self, now: int) -> None:
+        """One more event."""
+        if not self.events:
+            self._first = now
+        self.events += 1
+        self._last = now
+
+    def pace(self) -> Pace:
+        """As it is reported."""
+        return Pace(1, self.events, self._first, self._last)
+
+
+class Recorder:
+    """Everything that becomes the report. ``samples`` and ``marks``: nanoseconds, by trace id.
+
+    ``index``: which endpoint of its role this is. ``holds``: whether the scenario holds connections, so that memory is
+    looked at.
+    """
+
+    def __init__(self, traces: tuple[str, ...], index: int = 0, *, holds: bool = False) -> None:
+        self.index = index
         self._traces = traces
+        self._loads: dict[int, Load] = {}
+        self._rss = 0
+        self._holds = holds
+        self._held: Held | None = None
         self.samples = tuple(array("q") for _ in traces)
         self.marks = tuple(array("q") for _ in traces)
         self._connections: list[Recorded] = []
@@ -40,6 +70,8 @@ class Recorder:
 
     def begin(self) -> None:
         """The first operation begins now."""
+        if self._holds:
+            self._rss = _rss()
         self.began_ns = time.monotonic_ns()
 
     def open_window(self) -> None:
@@ -50,8 +82,16 @@ class Recorder:
 
     def close_window(self) -> None:
         """A connection has done its work: the window ends with the last one."""
+        if self._holds and (self._held is None or self._running > self._held.connections):
+            self._held = Held(self._running, self._rss, _rss())
         self._running -= 1
         self._cpu_to = time.process_time_ns()
+
+    def load(self, trace: int, done: Tally, arrived: Tally | None = None) -> None:
+        """A loop came to its end: repetitions that ended, and arrivals that it was to begin at."""
+        load = Load(done.pace(), None if arrived is None else arrived.pace())
+        before = self._loads.get(trace)
+        self._loads[trace] = load if before is None else before.together(load)
 
     def add(self, connection: Recorded) -> None:
         """A connection is there; what it did is asked for when the report is made."""
@@ -84,6 +124,8 @@ class Recorder:
             peak_rss=_peak_rss(),
             problems=(*self._problems, *more),
             marks={name: tuple(taken) for name, taken in zip(self._traces, self.marks, strict=True) if taken},
+            loads={self._traces[trace]: load for trace, load in self._loads.items()},
+            held=self._held,
         )
 
     def _cpu(self) -> CpuUse | None:
@@ -91,6 +133,14 @@ class Recorder:
             return None
         until = time.process_time_ns() if self._running or self._cpu_to is None else self._cpu_to
         return CpuUse((until - self._cpu_from) / 1e9, CpuScope.WINDOW)
+
+
+def _rss() -> int:
+    """The memory that is resident now, in bytes."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _peak_rss() -> int | None:

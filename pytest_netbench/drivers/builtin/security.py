@@ -19,6 +19,7 @@ from pytest_netbench.drivers.builtin.engine import READ, WRITE, Waits
 from pytest_netbench.drivers.builtin.secure import SecureChannel, SecureDuplex
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.features import Feature
 
 PREAMBLE, SNI = "preamble", "sni"
 """Where a client says which program it wants: in its first 8 bytes, as over TCP, or in the server's name alone."""
@@ -60,25 +61,37 @@ class SecureWire(Wire):
     channel = SecureChannel
     greets = True
 
-    def __init__(self, context: ssl.SSLContext, said: Mapping[str, str], *, multiplex: bool) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, said: Mapping[str, str], *, multiplex: bool, remembers: bool = False
+    ) -> None:
         super().__init__(tcp.options(said), multiplex=multiplex)
         chosen = options(said)
         self.patient = False
+        self.remembers = remembers
+        self._sessions: dict[tuple[int, str], ssl.SSLSession] = {}
         self.preamble = chosen.connection_id != SNI
         self._context = context
         self._chosen = chosen
         _restrict(context, chosen)
 
-    def greet(self, connection: Connection, name: str | None) -> Waits:
+    def greet(self, connection: Connection, name: str | None, dial: m.Connect | None = None) -> Waits:
         """Carry out the handshake on a connection's socket, as a client if the server's ``name`` is given.
+
+        To resume, the session of an earlier connection to that server and that name is offered.
 
         :raises Failed: if the ends don't agree, or don't trust each other.
         """
         link: Any = connection.carrier.link
         link.socket.settimeout(0)
+        resume = dial is not None and dial.resume
+        session = self._sessions.get((connection.server, name or "")) if resume else None
         try:
             wrapped = self._context.wrap_socket(
-                link.socket, server_side=name is None, do_handshake_on_connect=False, server_hostname=name
+                link.socket,
+                server_side=name is None,
+                do_handshake_on_connect=False,
+                server_hostname=name,
+                session=session,
             )
             link.secured(wrapped)
             yield from _handshake(wrapped)
@@ -87,6 +100,18 @@ class SecureWire(Wire):
         if (wanted := self._chosen.alpn) is not None and (found := wrapped.selected_alpn_protocol()) != wanted:
             other = f"chose {found!r}" if found is not None else "has none of that name"
             raise Failed(f"{connection.title}, TLS handshake: ALPN {wanted!r} is asked for, the peer {other}")
+
+        if resume:
+            connection.resumed = bool(wrapped.session_reused)
+
+    def remember(self, connection: Connection, name: str) -> None:
+        """Keep the session; an end without notice would make it one that can't be resumed."""
+        link: Any = connection.carrier.link
+        if (session := link.socket.session) is not None:
+            self._sessions[connection.server, name] = session
+        if not self._multiplex:  # which gives notice itself
+            with contextlib.suppress(OSError):  # the peer has given none yet
+                link.socket.unwrap()
 
     def program(self, connection: Connection) -> Generator[int, None, int]:
         """Carry out the handshake, then read the program's number, or take it from the server's name.
@@ -126,7 +151,8 @@ def for_client(scenario: m.Scenario, client: m.Client, *, multiplex: bool) -> Se
     for index in client.certificate_authorities:
         with reading("certificate_authorities", index):
             context.load_verify_locations(cadata=certificate(scenario, "certificate_authorities", index))
-    return SecureWire(context, client.configuration, multiplex=multiplex)
+    remembers = Feature.RESUMPTION.word in scenario.requires
+    return SecureWire(context, client.configuration, multiplex=multiplex, remembers=remembers)
 
 
 def for_server(scenario: m.Scenario, server: m.Server, *, multiplex: bool) -> SecureWire:

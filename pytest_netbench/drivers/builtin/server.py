@@ -8,13 +8,13 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.carrier import Carrier
-from pytest_netbench.drivers.builtin.connection import Connection, Program
+from pytest_netbench.drivers.builtin.connection import Connection, programs
 from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Task, Waits
+from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Gathering, Task, Waits
 from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import MS, Thread
@@ -35,7 +35,11 @@ class _Door:
 
 
 class Server:
-    """One server of a scenario, listening. ``say``: where a line goes that tells of a connection that failed."""
+    """One server of a scenario, listening.
+
+    ``say``: where a line goes that tells of a connection that failed. ``again``: of each connection, the streams that
+    clients open afresh.
+    """
 
     def __init__(
         self,
@@ -45,15 +49,18 @@ class Server:
         wire: Wire,
         recorder: Recorder,
         say: Callable[[str], None],
+        *,
+        again: Sequence[frozenset[int]] = (),
     ) -> None:
         self.poller = EpollPoller()
         self.engine = Engine(self.poller, time.monotonic_ns)
+        self.gathering = Gathering(self.engine)
         self.recorder = recorder
         self._index = index
         self.listening = listening
         self._wire = wire
         self._say = say
-        self._programs = tuple(Program(one) for one in server.connections)
+        self._programs = programs(server.connections, again)
         self._accepted = 0
         bound = listening.getsockname()
         self._address = None if bound[0] in tcp.ANY else bound  # to ask each connection costs a call of the kernel

@@ -15,11 +15,12 @@ from pytest_netbench.drivers.builtin import support, tcp
 from pytest_netbench.drivers.builtin.ending import Misused, Stopped
 from pytest_netbench.drivers.builtin.place import place
 from pytest_netbench.drivers.builtin.pool import Pool
-from pytest_netbench.drivers.builtin.preparation import multiplexed, server_of, settle, wire_of
+from pytest_netbench.drivers.builtin.preparation import multiplexed, recorder_of, server_of, settle, wire_of
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.settings import Settings
 from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.scenario.walk import reopened_by_clients
 
 
 def serve(
@@ -40,10 +41,11 @@ def serve(
     many = multiplexed(chosen, scenario)
     support.check(f"servers[{chosen.index}]", own.connections, many=many)
     wire = wire_of(chosen, scenario, own, multiplex=many)
+    again = reopened_by_clients(scenario, chosen.index)
     where = place(own.configuration)
 
     def carry_out(listening: socket.socket, recorder: Recorder, ready: Callable[[], None]) -> None:
-        server = server_of(chosen)(own, chosen.index, listening, wire, recorder, say)
+        server = server_of(chosen)(own, chosen.index, listening, wire, recorder, say, again=again)
         settle()
         signals.end(server.engine)
         ready()
@@ -52,7 +54,7 @@ def serve(
 
     def one_of_many(number: int, ready: Callable[[], None]) -> Recorder:
         where.take(number)
-        recorder = Recorder(scenario.traces)
+        recorder = recorder_of(chosen, scenario)
         with contextlib.suppress(Stopped):
             carry_out(sockets[number], recorder, ready)
         return recorder

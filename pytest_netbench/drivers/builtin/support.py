@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_netbench.drivers.builtin.ending import Misused, Unsupported
+from pytest_netbench.scenario import extensions as x
 from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.walk import inside, times
 
 _ONE = "a duplex connection carries one, several need multiplexing"
 
@@ -25,7 +27,7 @@ def check(endpoint: str, connections: Sequence[m.Connection], *, many: bool) -> 
         where = f"{endpoint}.connections[{index}]"
         if not many:
             _check_duplex(where, connection)
-        if twice := [number for number, times in Counter(_opens(connection.ops)).items() if times > 1]:
+        if twice := [number for number, times in Counter(_opened_once(connection.ops)).items() if times > 1]:
             raise Misused(f"{where}.ops: stream {twice[0]} is opened more than once")
         _check_names(f"{where}.ops", connection.ops, set())
         for number, program in enumerate(connection.peer_streams):
@@ -80,33 +82,32 @@ def _opened(operations: Sequence[Any]) -> int:
     for one in operations:
         if isinstance(one, m.OpenBidirectionalStream | m.OpenSendStream):
             total += 1
-        elif isinstance(one, m.Iterate):
-            total += _opened(one.operations) * (max(one.value.amount, 1) if isinstance(one.value, m.Count) else 2)
         else:
-            total += _opened(_inside(one))
+            timed = isinstance(one, m.Iterate) and isinstance(one.value, m.Time)
+            total += _opened(inside(one)) * (2 if timed else times(one))
     return total
-
-
-def _inside(one: Any) -> Sequence[Any]:  # noqa: ANN401 - any operation
-    if isinstance(one, m.Profile | m.Iterate):
-        return one.operations
-    return [each for thread in one.threads for each in thread] if isinstance(one, m.Scope) else ()
 
 
 def _walk(operations: Sequence[Any]) -> Iterator[Any]:
     for one in operations:
         yield one
-        yield from _walk(_inside(one))
+        yield from _walk(inside(one))
 
 
 def _opens(operations: Sequence[Any]) -> Iterator[int]:
-    """The streams that are opened; one that is opened again and again comes twice."""
+    """The streams that are opened."""
+    return (one.stream_id for one in _walk(operations) if isinstance(one, m.OpenBidirectionalStream | m.OpenSendStream))
+
+
+def _opened_once(operations: Sequence[Any]) -> Iterator[int]:
+    """The streams that aren't opened afresh; one that is opened again and again all the same comes twice."""
     for one in operations:
         if isinstance(one, m.OpenBidirectionalStream | m.OpenSendStream):
-            yield one.stream_id
+            if not one.fresh:
+                yield one.stream_id
         else:
-            times = 2 if isinstance(one, m.Iterate) and _opened((one,)) > _opened(one.operations) else 1
-            yield from (number for number in _opens(_inside(one)) for _ in range(times))
+            repeated = 2 if _opened((one,)) > _opened(inside(one)) else 1
+            yield from (number for number in _opened_once(inside(one)) for _ in range(repeated))
 
 
 def _check_names(path: str, operations: Sequence[Any], known: set[int]) -> None:
@@ -126,7 +127,7 @@ def _check_order(path: str, operations: Sequence[Any], known: set[int], every: s
         elif isinstance(one, _USES) and one.stream_id not in known:
             when = "when it is used" if one.stream_id in every else "there"
             raise Misused(f"{path}: stream {one.stream_id} isn't opened {when}")
-        elif isinstance(one, m.Profile | m.Iterate):
+        elif isinstance(one, m.Profile | m.Iterate | x.Schedule):
             known = _check_order(path, one.operations, known, every)
         elif isinstance(one, m.Scope):
             known = known.union(*(_check_order(path, thread, known, every) for thread in one.threads))
@@ -154,7 +155,7 @@ def _check_end(path: str, operations: Sequence[Any]) -> None:
                 f"{path}: receives all, then sends: a duplex stream ends only when its connection is closed"
             )
     for one in _walk(operations):
-        if isinstance(one, m.Iterate):
+        if isinstance(one, m.Iterate | x.Schedule):
             _check_end(path, (*one.operations, *one.operations) if _both(one.operations) else ())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.engine import Checkpoints, Engine, Link, Task, Waits
+from pytest_netbench.drivers.builtin.engine import Checkpoints, Engine, Gathering, Link, Task, Waits
 from pytest_netbench.drivers.builtin.recorder import Recorder
 
 MS = 1_000_000
@@ -63,20 +63,28 @@ Rate: TypeAlias = tuple[int, int]
 
 
 class Side:
-    """The streams of a connection that one of its ends opened, and their rates (None if none was set), by stream id."""
+    """The streams of a connection that one of its ends opened, and their rates (None if none was set), by stream id.
+
+    ``of``: another, of which it has what there is now, and nothing that is opened from now on.
+    """
 
     __slots__ = ("receive_rates", "send_rates", "streams")
 
-    def __init__(self) -> None:
+    def __init__(self, of: Side | None = None) -> None:
         self.streams: dict[int, Any] = {}
         self.send_rates: dict[int, Rate] | None = None
         self.receive_rates: dict[int, Rate] | None = None
+        if of is not None:
+            self.streams.update(of.streams)
+            self.send_rates, self.receive_rates = of.send_rates, of.receive_rates
 
 
 class Context(Protocol):
-    """What the threads of one connection share."""
+    """What the threads of one connection share; ``number``: which one it is."""
 
+    number: int
     checkpoints: Checkpoints
+    gathering: Gathering
     recorder: Recorder
     engine: Engine
 
@@ -86,6 +94,9 @@ class Context(Protocol):
 
     def open(self, thread: Thread, number: int, both_ways: bool) -> Waits | None:  # noqa: FBT001 - as the operations say
         """Open a stream from here, for the thread's side; wait until the peer lets it."""
+
+    def another(self, number: int) -> int:
+        """The number of one more stream that is opened afresh under this one."""
 
     def failure(self, stream: Stream, operation: str, reason: str) -> Failed:
         """An error that names this connection, the stream and the operation."""

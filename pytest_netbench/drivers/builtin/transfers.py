@@ -212,12 +212,26 @@ def _refuse_rest(thread: Thread, stream: Stream) -> Waits:
 
 def _open(operation: m.OpenBidirectionalStream | m.OpenSendStream) -> Step:
     number, both_ways = operation.stream_id, isinstance(operation, m.OpenBidirectionalStream)
+    if operation.fresh:
+        return lambda thread: _open_afresh(thread, number, both_ways=both_ways)
 
     def step(thread: Thread) -> Waits | None:
         rest: Waits | None = thread.context.open(thread, number, both_ways)
         return rest
 
     return step
+
+
+def _open_afresh(thread: Thread, number: int, *, both_ways: bool) -> Waits:
+    """Open one more stream; from now on the thread has it under that number."""
+    streams = thread.side.streams
+    another: int = thread.context.another(number)
+    rest = thread.context.open(thread, another, both_ways)
+    if rest is not None:
+        yield from rest
+    streams[number] = streams[another]
+    if another != number:
+        del streams[another]
 
 
 def _send_rate(operation: m.SendRate) -> Step:

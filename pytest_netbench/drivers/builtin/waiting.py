@@ -23,6 +23,7 @@ _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "_open_later": lambda own: f"stream {own['number']}, open",
     "park": lambda own: f"park at checkpoint {own['checkpoint']}",
     "sleep_until": lambda _: "sleep",
+    "hold": lambda own: f"hold until {own['wanted']:,} connections are there",
     "_dial": lambda _: "connect",
     "_handshake": lambda _: "TLS handshake",
     "_until_ready": lambda _: "QUIC handshake",
@@ -44,7 +45,7 @@ def _each(thread: Thread) -> Iterator[str]:
     if frame is None:
         return
     name, own = frame.f_code.co_name, frame.f_locals
-    if name == "beside":
+    if name in {"beside", "_as_they_arrive"}:
         for child in own["children"]:
             yield from _each(child)
         return

@@ -15,13 +15,14 @@ from pytest_netbench.drivers.builtin.connection import Connection, receive_pream
 from pytest_netbench.drivers.builtin.duplex import Duplex
 from pytest_netbench.drivers.builtin.engine import Engine, Waits
 from pytest_netbench.drivers.builtin.multiplex import Multiplex
+from pytest_netbench.scenario import model as m
 
 
 class Wire:
     """What all connections of this process have in common.
 
     ``patient``: a connection may wait in the kernel itself. ``preamble``: its first bytes say which program it wants.
-    ``greets``: there is something to be done before that.
+    ``greets``: there is something to be done before that. ``remembers``: sessions are kept, to be resumed.
     """
 
     duplex: ClassVar[type[Duplex]] = Duplex
@@ -33,6 +34,7 @@ class Wire:
         self._multiplex = multiplex
         self.patient = not multiplex
         self.preamble = True
+        self.remembers = False
 
     def dialler(self, target: tcp.Address, local_ip: str, *, patient: bool) -> socket.SocketType:
         """A socket that can dial the target.
@@ -56,11 +58,15 @@ class Wire:
             return Multiplex(self.channel(connected), engine, preamble)
         return self.duplex(connected, engine, preamble, patient=patient)
 
-    def greet(self, connection: Connection, name: str) -> Waits:
+    def greet(self, connection: Connection, name: str, dial: m.Connect) -> Waits:
         """At a client: what is done before the preamble; ``name``: of the server.
 
         :raises Failed: if the server doesn't take part.
         """
+        raise NotImplementedError
+
+    def remember(self, connection: Connection, name: str) -> None:
+        """At a client: keep the session of a connection that has done its work; note what became of an earlier one."""
         raise NotImplementedError
 
     def program(self, connection: Connection) -> Generator[int, None, int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.engine import READ, WRITE, Checkpoints, Engine, Link, Task
+from pytest_netbench.drivers.builtin.engine import READ, WRITE, Checkpoints, Engine, Gathering, Link, Task
 from pytest_netbench.drivers.builtin.interpreter import compile_operations, run
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import END, MS, Side, Thread
@@ -22,6 +22,7 @@ class World:
         self.now = 0
         self.links: dict[int, Link] = {}
         self.engine = Engine(self, lambda: self.now)
+        self.gathering = Gathering(self.engine)
         self.recorder = Recorder(("outer", "inner"))
         self.polls = 0
 
@@ -133,6 +134,8 @@ class FakeContext:
         self.engine = world.engine
         self.recorder = world.recorder
         self.checkpoints = checkpoints or Checkpoints(world.engine)
+        self.gathering = world.gathering
+        self.number = 0
         self.stream = stream
 
     title = "connection 0"
@@ -155,7 +158,7 @@ def start(world: World, operations: Sequence[m.ConnectionOp], context: FakeConte
     return thread
 
 
-def carry_out(world: World, *operations: m.ConnectionOp, stream: FakeStream | None = None) -> FakeContext:
+def carry_out(world: World, *operations: Any, stream: FakeStream | None = None) -> FakeContext:
     """Carry operations out to their end."""
     context = FakeContext(world, stream)
     start(world, operations, context)

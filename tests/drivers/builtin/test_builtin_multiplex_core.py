@@ -61,7 +61,7 @@ class Context(FakeContext):
 
 def begin(world: World, channel: FakeChannel, *programs: tuple[m.ConnectionOp, ...]) -> Multiplex:
     carrier = Multiplex(channel, world.engine)  # type: ignore[arg-type]
-    carrier.begin(None, 0)  # type: ignore[arg-type]
+    carrier.begin(None, 0, frozenset())  # type: ignore[arg-type]
     context = Context(world, carrier)
     for operations in programs:
         thread = Thread(context, Side(), link=channel)

@@ -24,10 +24,10 @@ def unsupported(driver: Driver, analysis: Analysis, role: Role) -> str | None:
     A driver whose row doesn't say what it has says itself what of the format it can't do, by its exit status; of what
     extends the format it knows nothing: its parser passes over such fields, and would measure something else.
     """
-    if lacking := sorted(one for one in analysis.needs - PLAIN if one.word not in (driver.features or ())):
-        return f"the scenario requires {', '.join(f'{one.word!r} ({one.value})' for one in lacking)}"
     if driver.foreign is not None:
         return _foreign(driver.foreign, driver.level, analysis.plain, role)
+    if lacking := sorted(one for one in analysis.needs - PLAIN if one.word not in (driver.features or ())):
+        return f"the scenario requires {', '.join(f'{one.word!r} ({one.value})' for one in lacking)}"
     if driver.features is not None:
         missing = sorted(one.value for one in analysis.needs if one.word not in driver.features)
         if missing:

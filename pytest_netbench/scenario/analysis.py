@@ -77,8 +77,8 @@ def analyse(scenario: Scenario) -> Analysis:
 
 
 def _plain(scenario: Scenario, extensions: Sequence[Feature]) -> Shape | str:
-    if extensions:
-        return f"it requires {', '.join(one.word for one in extensions)}, which no plain transfer has"
+    if beyond := [one.word for one in extensions if one is not Feature.REPEAT]:
+        return f"it requires {', '.join(beyond)}, which no plain transfer has"
     try:
         return shape(scenario)
     except Unsupported as error:

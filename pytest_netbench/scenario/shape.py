@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple, TypeVar
 
 from pytest_netbench.errors import Unsupported
+from pytest_netbench.scenario.extensions import Repeat
 from pytest_netbench.scenario.model import (
     Client,
     ClientOp,
@@ -155,12 +156,8 @@ def _repeated(one: ClientOp) -> _Dials:
 
 
 def _loop(one: ClientOp) -> tuple[Count | Time | None, tuple[ClientOp, ...]]:
-    """How often or how long a loop of dials goes on, and what is in it; None for what is no loop.
-
-    Told by what it has: netbench's own language has no such operation, extensions of it may.
-    """
-    value, inside = getattr(one, "value", None), getattr(one, "operations", ())
-    return (value, inside) if isinstance(value, Count | Time) else (None, ())
+    """How often or how long a loop of dials goes on, and what is in it; None for what is no loop."""
+    return (one.value, one.operations) if isinstance(one, Repeat) else (None, ())
 
 
 _MORE = ("resume", "early_data", "fresh")

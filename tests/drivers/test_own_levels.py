@@ -13,7 +13,7 @@ from pytest_netbench.drivers.row_json import from_json, to_json
 from pytest_netbench.errors import Unsupported, UsageError
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse
-from pytest_netbench.scenario.catalog import connect, download, fan_out, ping, upload
+from pytest_netbench.scenario.catalog import connect, download, fan_out, handshakes, ping, upload
 from pytest_netbench.scenario.shape import Kind
 from tests.scenario.test_shape import SECOND, repeated
 
@@ -110,6 +110,14 @@ def test_what_has_no_line_is_unsupported_by_name(section: dict[str, Any], scenar
     """Said before anything is started."""
     with pytest.raises(Unsupported, match=why):
         row(section).check(analyse(scenario), Role.CLIENT, {})
+
+
+def test_handshakes_for_a_time_take_a_line_that_says_how_long() -> None:
+    """What extends netbench's language there is in the line; sessions that are resumed are not."""
+    made = row(COMMAND, client={"connect": "tool {seconds}"})
+    made.check(analyse(handshakes(seconds=1)), Role.CLIENT, {})
+    with pytest.raises(Unsupported, match="it requires resumption, which no plain transfer has"):
+        made.check(analyse(handshakes(resume=True)), Role.CLIENT, {})
 
 
 @pytest.mark.parametrize("scenario", [download(), upload(), fan_out()], ids=str)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pytest_netbench.errors import Unsupported
 from pytest_netbench.scenario.builder import build
-from pytest_netbench.scenario.catalog import connect, download, fan_in, fan_out, ping, request_response, upload
+from pytest_netbench.scenario.catalog import (
+    connect,
+    download,
+    fan_in,
+    fan_out,
+    handshakes,
+    ping,
+    request_response,
+    upload,
+)
+from pytest_netbench.scenario.extensions import Repeat
 from pytest_netbench.scenario.model import ClientScope, Count, Scenario, Time
 from pytest_netbench.scenario.shape import Kind, Shape, shape
 
@@ -66,14 +76,6 @@ def test_everything_else_is_unsupported_by_name(scenario: Scenario, why: str) ->
         shape(scenario)
 
 
-@dataclass(frozen=True)
-class Repeat:
-    """A loop of dials, as extensions of the language have it."""
-
-    value: Time | Count
-    operations: tuple[Any, ...]
-
-
 def repeated(*loops: Any) -> Scenario:
     """One dial of a byte each way, in loops: one, or several beside each other."""
     made = connect(1)
@@ -88,11 +90,12 @@ SECOND = Repeat(Time(1000), DIAL)
 @pytest.mark.parametrize(
     ("scenario", "found"),
     [
+        (handshakes(seconds=1), Shape(Kind.CONNECT, 1, 1, 1, True, 1, 1, 1.0)),
         (repeated(SECOND), Shape(Kind.CONNECT, 1, 1, 1, True, 1, 1, 1.0)),
         (repeated(SECOND, SECOND), Shape(Kind.CONNECT, 1, 1, 2, True, 1, 1, 1.0)),
         (repeated(replace(SECOND, value=Count(7))), Shape(Kind.CONNECT, 1, 1, 7, False, 1, 1)),
     ],
-    ids=["for a time", "two beside each other", "so many times"],
+    ids=["handshakes", "for a time", "two beside each other", "so many times"],
 )
 def test_handshakes_may_go_on_for_a_time(scenario: Scenario, found: Shape) -> None:
     """What counts is then how many there were."""

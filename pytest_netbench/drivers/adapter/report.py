@@ -123,6 +123,7 @@ def _connections(work: Work, group: _Group) -> list[ConnectionReport]:
             connect_s=said.connects[index] if index < len(said.connects) else None,
             first_byte_ns=None if index else first,
             last_byte_ns=None if index else last,
+            usable_ns=first if index == 0 else last,  # when each was isn't told, only when the first and the last were
         )
         for index in range(number)
     ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_netbench.gate.baseline import Reference
     from pytest_netbench.gate.calibration import Calibration
     from pytest_netbench.hosts.ledger import Ledger
+    from pytest_netbench.hosts.model import Need
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.options import Settings
     from pytest_netbench.result.result import Result
@@ -53,7 +54,8 @@ class Session:
     ``run`` names the whole run, ``name`` this process's part of it. ``read`` finds the settings, ``added_drivers`` and
     ``added_providers`` what plugins offer: each is asked once, when it is first needed. ``entries``: gated metrics of
     all tests of the session. ``judged``: what gated tests came to, so that running one again doesn't ask anew.
-    ``accepted``: the regressions that tests were told to let pass.
+    ``accepted``: the regressions that tests were told to let pass. ``upcoming``: what tests that haven't begun need, by
+    their ids. ``hurried``: whether somebody interrupted the run.
     """
 
     read: Callable[[], Settings]
@@ -68,6 +70,8 @@ class Session:
     judged: dict[str, Result] = field(default_factory=dict)
     accepted: dict[Acceptance, None] = field(default_factory=dict)
     _trailers: dict[str, tuple[Acceptance, ...]] = field(default_factory=dict)
+    upcoming: dict[str, Need] = field(default_factory=dict)
+    hurried: bool = False
     _builds: dict[str, Build] = field(default_factory=dict)
     _failed_builds: dict[str, BuildError] = field(default_factory=dict)
 
@@ -140,9 +144,10 @@ class Session:
     @cached_property
     def providers(self) -> Mapping[str, type[Provider]]:
         """All providers by name."""
+        from pytest_netbench.hosts.aws.provider import AwsProvider
         from pytest_netbench.hosts.local import LocalProvider
 
-        return {LocalProvider.name: LocalProvider, **self.added_providers()}
+        return {LocalProvider.name: LocalProvider, AwsProvider.name: AwsProvider, **self.added_providers()}
 
     def driver(self, name: str) -> Driver:
         """A driver's row; of one that is built, with the place where its build of the working tree is, or will be.

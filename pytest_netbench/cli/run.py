@@ -118,7 +118,7 @@ async def _rounds(
     benches: list[Netbench] = []
     async with provider(session) as made:
         for plan in plans:
-            async with made.fleet(plan.spec.need()) as fleet:
+            async with made.fleet(plan.need()) as fleet:
                 one = bench(session, plan, fleet, made, _NoClock())
                 benches.append(one)
                 try:

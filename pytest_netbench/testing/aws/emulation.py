@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts import namespace
+from pytest_netbench.hosts.ledger import DIRECTORY, PROCESS, Ledger, identify
 from pytest_netbench.testing.aws.rules import ApiFault, Cause, HostFault, to_json
 
 UP_DEADLINE = 60.0
@@ -106,6 +107,21 @@ class Emulation:
         assert self._process is not None
         return self._process.pid
 
+    def stop_for(self, ledger: Ledger) -> None:
+        """End it, and note that in the ledger in which it stands."""
+        identity, folder = identify(self.pid), self._place
+        self.stop()
+        ledger.removed(PROCESS, identity)
+        ledger.removed(DIRECTORY, str(folder))
+
+    def abandon(self, ledger: Ledger) -> None:
+        """Leave it to whoever else holds its lifeline, and to the ledger's next reaper."""
+        del ledger
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process = None
+
     @property
     def lifeline(self) -> int:
         """The descriptor with whose last copy it ends."""
@@ -123,6 +139,14 @@ class Emulation:
     def settings(self, **more: object) -> Mapping[str, object]:
         """What makes provider ``aws`` use it, as ``[providers.aws]`` in the configuration."""
         return {"endpoint": self.endpoint, "region": REGION, "accounts": [ACCOUNT], "poll": 0.05, **more}
+
+    def set_up(self, stack: str = "netbench") -> None:
+        """Make the stack in which hosts stand, as ``netbench aws setup`` does."""
+        from pytest_netbench.hosts.aws import stack as stacks
+        from pytest_netbench.hosts.aws.api import Aws, Where
+
+        aws = Aws(Where(REGION, endpoint=self.endpoint))
+        stacks.setup(aws, stack, stacks.template(stacks.zones_of(aws), network=self.network), poll=0.05)
 
     def client(self, service: str, **more: Any) -> Any:
         """A boto3 client of it."""
@@ -155,6 +179,21 @@ class Emulation:
         with urllib.request.urlopen(request, timeout=END_DEADLINE) as answer:  # noqa: S310
             found: Mapping[str, Any] = json.loads(answer.read())
             return found
+
+
+def started_for(ledger: Ledger, stack: str) -> Emulation:
+    """One for a run, in its ledger, with the stack in which hosts stand.
+
+    :raises HostError: if it doesn't come up.
+    """
+    made = Emulation()
+    ledger.intent(PROCESS, f"emulated AWS of {ledger.run}")
+    made.start()
+    ledger.made(PROCESS, identify(made.pid))
+    ledger.made(DIRECTORY, str(made.folder))
+    ledger.removed(PROCESS, f"emulated AWS of {ledger.run}")
+    made.set_up(stack)
+    return made
 
 
 def _contained(command: tuple[str, ...]) -> tuple[str, ...]:

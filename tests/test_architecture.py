@@ -16,6 +16,8 @@ SOURCES = sorted(path for package in ("russula", "pytest_netbench") for path in 
 ON_HOSTS = (
     "pytest_netbench.worker",
     "pytest_netbench.hosts.holder",
+    "pytest_netbench.hosts.aws.onhost",
+    "pytest_netbench.hosts.aws.facts",
     "pytest_netbench.drivers.builtin.__main__",
     "pytest_netbench.drivers.adapter.__main__",
     "pytest_netbench.drivers.launcher",
@@ -109,6 +111,17 @@ def test_cryptography_is_imported_in_two_places_only() -> None:
     }
     assert users <= {"russula.credentials", "pytest_netbench.scenario.certificates"}
     assert not {name for name, tree in TREES.items() if "cryptography" in " ".join(_imports(tree, lazily=False))}
+
+
+def test_boto3_is_imported_in_one_place_and_lazily() -> None:
+    """By whoever speaks with AWS; the emulation's own clients are its users'."""
+    users = {
+        name
+        for name, tree in TREES.items()
+        if {one.split(".")[0] for one in _imports(tree, lazily=True)} & {"boto3", "botocore"}
+    }
+    assert users <= {"pytest_netbench.hosts.aws.api", "pytest_netbench.testing.aws.emulation"}
+    assert not {name for name, tree in TREES.items() if "boto" in " ".join(_imports(tree, lazily=False))}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)

@@ -137,8 +137,8 @@ def entries(path: Path) -> Iterator[Entry]:
     for line in lines:
         try:
             found = json.loads(line)
-            data = dict(found.get("data", {}))
-            yield Entry(str(found["event"]), str(found["kind"]), str(found["id"]), float(found["at"]), data)
+            known = str(found["event"]), str(found["kind"]), str(found["id"]), float(found["at"])
+            yield Entry(*known, dict(found.get("data", {})))
         except (ValueError, TypeError, KeyError):
             continue
 

@@ -15,6 +15,7 @@ import re
 import struct
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,9 +69,17 @@ class Blob:
         return f"bin/{self.sha256}"
 
 
-@cache
+_BUILDING = threading.Lock()
+
+
 def bundle() -> Blob:
-    """The zipapp."""
+    """The zipapp; made once, also by several threads."""
+    with _BUILDING:
+        return _bundle()
+
+
+@cache
+def _bundle() -> Blob:
     out = io.BytesIO()
     root = Path(pytest_netbench.__file__).parents[1]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

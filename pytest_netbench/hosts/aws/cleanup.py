@@ -50,8 +50,8 @@ class Cleanup:
         patience = Patience(poll=poll or (0.05 if emulated else 1.0), visible=5.0 if emulated else VISIBLE)
         return cls(Aws(where), run, entries, write, patience)
 
-    def all(self) -> None:
-        """Remove everything, and return when it is gone.
+    def all(self) -> list[str]:
+        """Remove everything, and return when it is gone; the instances that were ended now.
 
         :raises AwsError: if AWS says no; what is still there stays in the ledger.
         """
@@ -70,6 +70,7 @@ class Cleanup:
             self._removed(one)
         for one in self._of(journal.RUN):
             self._removed(one)
+        return ids
 
     def terminate(self) -> list[str]:
         """Ask for the end of all instances of the run, known or not; which they are."""

@@ -37,12 +37,18 @@ class Site:
 
     account: str
     network: Network
-    offered: Mapping[str, frozenset[str]]
-    types: Mapping[str, TypeInfo]
-    images: Mapping[str, str]
+    offered: dict[str, frozenset[str]]
+    types: dict[str, TypeInfo]
+    images: dict[str, str]
     glibc: tuple[int, int] | None
     source: str
     vcpus: float | None = None
+
+    def learn(self, more: Site) -> None:
+        """Add what was asked later about other types."""
+        self.offered.update(more.offered)
+        self.types.update(more.types)
+        self.images.update(more.images)
 
 
 def preflight(aws: Aws, settings: AwsSettings, wanted: frozenset[str]) -> Site:
@@ -138,7 +144,7 @@ def _named_network(aws: Aws, settings: AwsSettings) -> Network:
     return Network(found[0]["VpcId"], subnets, settings.bucket, settings.instance_profile)
 
 
-def _types(aws: Aws, wanted: frozenset[str]) -> Mapping[str, TypeInfo]:
+def _types(aws: Aws, wanted: frozenset[str]) -> dict[str, TypeInfo]:
     found = aws.call("ec2:DescribeInstanceTypes", InstanceTypes=sorted(wanted))["InstanceTypes"]
     return {one["InstanceType"]: type_info(one) for one in found}
 
@@ -154,7 +160,7 @@ def type_info(one: Mapping[str, Any]) -> TypeInfo:
     )
 
 
-def _offered(aws: Aws, wanted: frozenset[str]) -> Mapping[str, frozenset[str]]:
+def _offered(aws: Aws, wanted: frozenset[str]) -> dict[str, frozenset[str]]:
     zones: dict[str, set[str]] = {one: set() for one in wanted}
     filters = [{"Name": "instance-type", "Values": sorted(wanted)}]
     for one in aws.pages(

@@ -27,6 +27,10 @@ WAIT = 5.0
 """Seconds for the child to end after that."""
 
 
+_LEFT: list[subprocess.Popen[bytes]] = []
+"""Children that outlive us: nobody waits for them."""
+
+
 class Reaper:
     """The child, seen from the run's process. ``lifelines``: descriptors that it keeps open as long as it lives."""
 
@@ -58,6 +62,7 @@ class Reaper:
         if self._tell >= 0:
             os.close(self._tell)
             self._tell = -1
+            _LEFT.append(self._process)
 
 
 @contextmanager

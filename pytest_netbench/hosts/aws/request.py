@@ -6,7 +6,6 @@ them depends on nothing but their arguments.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,11 +50,12 @@ command -v python3.11 || command -v python3.12 || python3 -c 'import sys; sys.ex
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose things they are, and until when, in seconds since the epoch."""
+    """Whose things they are, and until when, in seconds since the epoch; ``chance`` makes its tokens nobody else's."""
 
     run: str
     owner: str
     expires: int
+    chance: str
 
     @property
     def tags(self) -> list[dict[str, str]]:
@@ -78,8 +78,7 @@ class Identity:
 
     def token(self, number: int) -> str:
         """A client token: at most 64 characters, its own for each launch of the run."""
-        digest = hashlib.sha256(self.run.encode()).hexdigest()[:16]
-        return f"{self.run[:40]}-{digest[:12]}-{number}"[-64:]
+        return f"{self.run[:36]}-{self.chance[:16]}-{number}"
 
     @property
     def prefix(self) -> str:

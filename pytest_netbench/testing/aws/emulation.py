@@ -35,6 +35,10 @@ ACCOUNT, REGION = "123456789012", "us-west-2"
 INSTALL = "pip install 'pytest-netbench[aws-emulate]'"
 
 
+_LEFT: list[subprocess.Popen[bytes]] = []
+"""Emulations that outlive us, until their hosts are removed: nobody waits for them."""
+
+
 class Emulation:
     """An emulated AWS on this machine; ``plain``: moto as it is, whose SSM runs nothing.
 
@@ -119,7 +123,10 @@ class Emulation:
         del ledger
         assert self._process is not None
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
+        self._process.stdout.close()
+        _LEFT.append(self._process)
         self._process = None
 
     @property

@@ -147,6 +147,9 @@ class Cost:
     dollars: float
     prices_of: str
 
+    def __str__(self) -> str:
+        return f"${self.dollars:.4f} for {self.host_seconds:.0f} host-seconds (list prices of {self.prices_of})"
+
 
 @dataclass(frozen=True, slots=True)
 class TestRecord:

@@ -1,4 +1,4 @@
-"""Is anything ever leaked? Killed with SIGKILL before or after each API call, the clean-up killed as well, then again."""
+"""Is anything ever leaked? Killed by SIGKILL before or after each API call; its clean-up too, which is begun anew."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def hooked(self, service, *, once):
 api.Aws._make = hooked
 
 async def live():
-    with Ledger("crash", Path(path)) as ledger:
-        context = ProviderContext("crash", ledger, registry.dump(registry.KNOWN), settings)
+    with Ledger(Path(path).stem, Path(path)) as ledger:
+        context = ProviderContext(ledger.run, ledger, registry.dump(registry.KNOWN), settings)
         async with AwsProvider(context) as made, made.fleet(Need(1, 0)):
             pass
 

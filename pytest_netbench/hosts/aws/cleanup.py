@@ -40,14 +40,14 @@ class Cleanup:
         self._entries = entries
 
     @classmethod
-    def of(cls, run: str, entries: Sequence[Entry], write: journal.Write, poll: float | None = None) -> Cleanup | None:
+    def of(cls, run: str, entries: Sequence[Entry], write: journal.Write) -> Cleanup | None:
         """The clean-up that a ledger asks for; None if it holds nothing in AWS."""
         place = next((one for one in entries if one.kind == journal.RUN), None)
         if place is None:
             return None
         where = Where(**place.data["where"])
         emulated = where.endpoint.startswith("http://127.")
-        patience = Patience(poll=poll or (0.05 if emulated else 1.0), visible=5.0 if emulated else VISIBLE)
+        patience = Patience(poll=0.05, terminated=30.0, visible=5.0) if emulated else Patience()
         return cls(Aws(where), run, entries, write, patience)
 
     def all(self) -> list[str]:

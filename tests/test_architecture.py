@@ -180,6 +180,11 @@ MAY_BEGIN_CODE = {
     ("pytest_netbench.drivers.adapter.children", "ctypes.CDLL"): "the C library",
     ("pytest_netbench.drivers.adapter.container", "os.fork"): "a copy of itself mounts the folders of one",
     ("pytest_netbench.drivers.adapter.container", "ctypes.CDLL"): "the C library",
+    ("pytest_netbench.hosts.aws.facts", "subprocess.run"): "a command without a variable in it",
+    (
+        "pytest_netbench.hosts.aws.onhost",
+        "subprocess.run",
+    ): "the worker itself, and commands that name its run",
 }
 """Where on a host that is right, and why: nothing of it comes from a coordinator."""
 

@@ -1,7 +1,9 @@
 """Did the network card of a cloud host hold traffic back? Counters of the driver, read from the kernel (ethtool).
 
 EC2's ENA counts the packets that it queued or dropped since an instance was above its share: of bandwidth in and out,
-of packets a second, of tracked connections, of traffic to local services. This file runs on hosts: standard library only.
+of packets a second, of tracked connections, of traffic to local services.
+
+This file runs on hosts: standard library only.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ Client: TypeAlias = Any
 Answer: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 
+_MORE = ("NextToken", "NextContinuationToken")
+"""By which answers say that there are more pages."""
 ATTEMPTS = 4
 """Times that a call is tried; botocore backs off between them."""
 INSTALL = "pip install 'pytest-netbench[aws]'"
@@ -94,11 +96,10 @@ class Aws:
         pages = iter(self._client(service).get_paginator(_snake(name)).paginate(**parameters))
         while True:
             self._count(operation)
-            page = _translated(operation, lambda: next(pages, None))
-            if page is None:
-                self.calls.pop()
-                return
+            page = _translated(operation, lambda: next(pages, {}))
             yield from page.get(key, ())
+            if not any(page.get(token) for token in _MORE):
+                return
 
     def presigned(self, bucket: str, key: str, seconds: int) -> str:
         """A URL with which anybody may read an object for so long."""

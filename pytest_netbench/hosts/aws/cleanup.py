@@ -59,15 +59,21 @@ class Cleanup:
         self._await_terminated(ids)
         for one in self._of(journal.INSTANCES):
             self._removed(one)
-        for one in self._of(journal.PLACEMENT_GROUP):
-            self._until_free(lambda name=one.id: self._aws.call("ec2:DeletePlacementGroup", GroupName=name))  # type: ignore[misc]
-            self._removed(one)
-        for one in self._of(journal.SECURITY_GROUP):
-            self._delete_group(one)
-            self._removed(one)
-        for one in self._of(journal.OBJECTS):
-            delete_objects(self._aws, one.data["bucket"], one.id)
-            self._removed(one)
+        errors: list[AwsError] = []
+        for kind, remove in (
+            (journal.PLACEMENT_GROUP, self._delete_placement_group),
+            (journal.SECURITY_GROUP, self._delete_group),
+            (journal.OBJECTS, lambda one: delete_objects(self._aws, one.data["bucket"], one.id)),
+        ):
+            for one in self._of(kind):
+                try:
+                    remove(one)
+                except AwsError as error:  # the others go all the same
+                    errors.append(error)
+                else:
+                    self._removed(one)
+        if errors:
+            raise errors[0]
         for one in self._of(journal.RUN):
             self._removed(one)
         return ids
@@ -144,6 +150,9 @@ class Cleanup:
                 time.sleep(self._patience.poll)
 
     # --- the rest --------------------------------------------------------------------------------
+
+    def _delete_placement_group(self, one: Entry) -> None:
+        self._until_free(lambda: self._aws.call("ec2:DeletePlacementGroup", GroupName=one.id))
 
     def _delete_group(self, one: Entry) -> None:
         group = one.data.get("group")

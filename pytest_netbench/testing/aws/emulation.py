@@ -178,6 +178,14 @@ class Emulation:
         """``hosts``: their state, and whether they are alive; ``calls`` so far; ``log``."""
         return self._order("state", None)
 
+    def enforce(self, *, after: int) -> None:
+        """Enforce IAM's rights after so many more calls; conditions and resources aren't read."""
+        request = urllib.request.Request(  # noqa: S310  our own server's address
+            f"{self.endpoint}/moto-api/reset-auth", data=str(after).encode(), headers={"Content-Type": "text/plain"}
+        )
+        with urllib.request.urlopen(request, timeout=END_DEADLINE):  # noqa: S310
+            return
+
     def _order(self, what: str, given: object) -> Mapping[str, Any]:
         data = None if given is None else json.dumps(given).encode()
         request = urllib.request.Request(  # noqa: S310  our own server's address

@@ -96,7 +96,7 @@ class Aws:
         pages = iter(self._client(service).get_paginator(_snake(name)).paginate(**parameters))
         while True:
             self._count(operation)
-            page = _translated(operation, lambda: next(pages, {}))
+            page: Answer = _translated(operation, lambda: next(pages, {}))
             yield from page.get(key, ())
             if not any(page.get(token) for token in _MORE):
                 return

@@ -255,10 +255,10 @@ def test_the_stack_is_complete() -> None:
     assert role["ManagedPolicyArns"] == ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
     assert "NatGateway" not in json.dumps(made)
 
+    # --- what a host says of itself --------------------------------------------------------------------------
 
-# --- what a host says of itself --------------------------------------------------------------------------
 
-TRACKING = "A9FEA97B,169.254.169.123,4,1764094500.123,-0.000002000,0.000001,0.000003,-5.1,0.001,0.02,0.000200,0.000050,16.1,Normal"
+TRACKING = "A9FEA97B,169.254.169.123,4,1764094500.1,-0.000002,0.000001,0.000003,-5.1,0,0.02,0.0002,0.00005,16,Normal"
 
 
 def test_chronys_tracking_is_read() -> None:

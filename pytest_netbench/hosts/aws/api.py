@@ -21,6 +21,8 @@ Client: TypeAlias = Any
 Answer: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 
+MORE = " (more)"
+"""Marks, among what was called, the pages after the first."""
 _MORE = ("NextToken", "NextContinuationToken")
 """By which answers say that there are more pages."""
 ATTEMPTS = 4
@@ -93,9 +95,11 @@ class Aws:
         :raises AwsError: as ``call``.
         """
         service, _, name = operation.partition(":")
+        word = operation
         pages = iter(self._client(service).get_paginator(_snake(name)).paginate(**parameters))
         while True:
-            self._count(operation)
+            self._count(word)
+            word = f"{operation}{MORE}"
             page: Answer = _translated(operation, lambda: next(pages, {}))
             yield from page.get(key, ())
             if not any(page.get(token) for token in _MORE):

@@ -55,8 +55,7 @@ class Cleanup:
 
         :raises AwsError: if AWS says no; what is still there stays in the ledger.
         """
-        ids = self.terminate()
-        self._await_terminated(ids)
+        ids = self._await_terminated(self._terminate_known())
         for one in self._of(journal.INSTANCES):
             self._removed(one)
         errors: list[AwsError] = []
@@ -79,16 +78,9 @@ class Cleanup:
         return ids
 
     def terminate(self) -> list[str]:
-        """Ask for the end of all instances of the run, known or not; which they are."""
-        ids = {name for one in self._of(journal.INSTANCES) for name in self._ids(one)}
-        filters = [{"Name": f"tag:{request.RUN}", "Values": [self._run]}]
-        for reservation in self._aws.pages("ec2:DescribeInstances", "Reservations", Filters=filters):
-            for one in reservation["Instances"]:
-                if one["State"]["Name"] in GONE:
-                    ids.discard(one["InstanceId"])
-                else:
-                    ids.add(one["InstanceId"])
-        return self._terminate(sorted(ids)) if ids else []
+        """Ask for the end of all instances of the run that the ledger or the tags know; which they are."""
+        ids = self._terminate_known()
+        return [*ids, *self._terminate_strays(set(ids))[1]]
 
     # --- instances -------------------------------------------------------------------------------
 
@@ -113,17 +105,22 @@ class Cleanup:
         self._write(MADE, one.kind, one.id, {"ids": ids})
         return ids
 
+    def _terminate_known(self) -> list[str]:
+        """Ask for the end of those that the ledger knows; which they are."""
+        ids = sorted({name for one in self._of(journal.INSTANCES) for name in self._ids(one)})
+        return self._terminate(ids) if ids else []
+
     def _terminate(self, ids: Sequence[str]) -> list[str]:
         """All at once; one by one where EC2 doesn't find one, since it then ends none. Those that it found in time."""
         try:
             self._aws.call("ec2:TerminateInstances", InstanceIds=list(ids))
         except NotThere:
-            found = []
+            found, deadline = [], time.monotonic() + self._patience.visible
             for name in ids:
                 with suppress(NotThere):
                     patiently(
                         lambda name=name: self._aws.call("ec2:TerminateInstances", InstanceIds=[name]),  # type: ignore[misc]
-                        deadline=time.monotonic() + self._patience.visible,
+                        deadline=deadline,
                         poll=self._patience.poll,
                         on=(NotThere,),
                     )
@@ -131,23 +128,36 @@ class Cleanup:
             return found
         return list(ids)
 
-    def _await_terminated(self, ids: Sequence[str]) -> None:
+    def _await_terminated(self, ids: Sequence[str]) -> list[str]:
+        """Wait until all are terminated; instances that only the tags know are ended on the way. All that were."""
         end = time.monotonic() + self._patience.terminated
-        left = set(ids)
-        filters = [{"Name": f"tag:{request.RUN}", "Values": [self._run]}]
-        while left:
-            for reservation in self._aws.pages("ec2:DescribeInstances", "Reservations", Filters=filters):
-                for one in reservation["Instances"]:
-                    if one["State"]["Name"] == "terminated":
-                        left.discard(one["InstanceId"])
-            if left and time.monotonic() > end:
+        asked = set(ids)
+        while True:
+            gone, strays = self._terminate_strays(asked)
+            asked |= set(strays)
+            left = asked - gone
+            if not left:
+                return sorted(asked)
+            if time.monotonic() > end:
                 raise AwsError(
                     "ec2:TerminateInstances",
                     "Late",
                     f"{', '.join(sorted(left))} aren't terminated after {self._patience.terminated:g} s",
                 )
-            if left:
-                time.sleep(self._patience.poll)
+            time.sleep(self._patience.poll)
+
+    def _terminate_strays(self, asked: set[str]) -> tuple[set[str], list[str]]:
+        """Look at all instances with the run's tag: which are terminated, and which had to be ended now."""
+        filters = [{"Name": f"tag:{request.RUN}", "Values": [self._run]}]
+        found = {
+            str(one["InstanceId"]): str(one["State"]["Name"])
+            for reservation in self._aws.pages("ec2:DescribeInstances", "Reservations", Filters=filters)
+            for one in reservation["Instances"]
+        }
+        strays = [name for name, state in found.items() if state not in GONE and name not in asked]
+        if strays:
+            self._terminate(strays)
+        return {name for name, state in found.items() if state == "terminated"}, strays
 
     # --- the rest --------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ class TypeInfo:
     machine: str
     network: str
     strategies: frozenset[str]
+    vcpus: int = 0
 
 
 def slots(need: Need) -> tuple[Slot, ...]:

@@ -136,6 +136,7 @@ class Pool:
             beside=next(iter(beside)) if len(beside) == 1 else "",
         )
         first = next(ways)
+        site.check_quota([launch.type for launch in first for _ in launch.slots])
         self._check_cost(need, first)
         types = [site.types[launch.type] for launch in first]
         programs = self._preparer.programs(need.drivers, types)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts.aws.api import Aws
-from pytest_netbench.hosts.aws.failures import AwsError, RightsMissing
+from pytest_netbench.hosts.aws.failures import AwsError, failure
 from pytest_netbench.hosts.aws.plan import TypeInfo
 from pytest_netbench.hosts.aws.settings import IMAGES, AwsSettings
 
@@ -43,6 +43,19 @@ class Site:
     glibc: tuple[int, int] | None
     source: str
     vcpus: float | None = None
+
+    def check_quota(self, types: Sequence[str]) -> None:
+        """Whether the account may have hosts of these types, as far as its quota could be read.
+
+        :raises QuotaReached: if they alone are more than it may have.
+        """
+        wanted = sum(self.types[one].vcpus for one in types)
+        if self.vcpus is not None and wanted > self.vcpus:
+            raise failure(
+                "ec2:RunInstances",
+                "VcpuLimitExceeded",
+                f"{len(types)} hosts have {wanted} vCPUs, the account may have {self.vcpus:g}",
+            )
 
     def learn(self, more: Site) -> None:
         """Add what was asked later about other types."""
@@ -157,6 +170,7 @@ def type_info(one: Mapping[str, Any]) -> TypeInfo:
         next(machine for machine in machines if machine in _DEBIAN),
         one.get("NetworkInfo", {}).get("NetworkPerformance", ""),
         frozenset(one.get("PlacementGroupInfo", {}).get("SupportedStrategies", ())),
+        int(one.get("VCpuInfo", {}).get("DefaultVCpus", 0)),
     )
 
 
@@ -214,9 +228,7 @@ def _quota(aws: Aws) -> float | None:
     """How many vCPUs the account may have; None where that can't be read, which stops nobody."""
     try:
         found = aws.call("service-quotas:GetServiceQuota", once=True, ServiceCode="ec2", QuotaCode=_VCPUS_ON_DEMAND)
-    except AwsError as error:
-        if isinstance(error, RightsMissing) or error.code:
-            return None
-        raise
+    except AwsError:
+        return None
     value = found.get("Quota", {}).get("Value")
     return float(value) if isinstance(value, (int, float)) else None

@@ -100,6 +100,7 @@ class Preparer:
         )
         ended = self._commands.run([one.id for one in hosts.values()], lines, BOOT)
         self._aws.call("s3:DeleteObject", Bucket=site_bucket, Key=key)  # it has the keys of all
+        self._ledger.removed(journal.OBJECTS, objects(self._ledger.run))
         brought = frozenset(one.path for one in wanted)
         return [self._ready(name, one, said, brought) for (name, one), said in zip(hosts.items(), ended, strict=True)]
 

@@ -13,6 +13,7 @@ from moto.ec2.models.instances import InstanceState, StateReason
 
 from pytest_netbench.testing.aws.loopback import LoopbackHost, Refused
 from pytest_netbench.testing.aws.rules import ApiFault, Cause, Fate, HostFault
+from pytest_netbench.testing.aws.simulated import SimulatedHost, Workers
 
 if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance
@@ -59,7 +60,7 @@ class Machine:
         self.instance, self.managed = instance, managed
         self.born = time.monotonic()
         self.booted: float | None = None
-        self.host: LoopbackHost | None = None
+        self.host: LoopbackHost | SimulatedHost | None = None
         self.cause = Cause.SHUTDOWN
         self.without_agent = False
 
@@ -74,10 +75,14 @@ class Machine:
 
 
 class Cloud:
-    """The machines of one emulation, and its rules; a context manager that pulls every plug."""
+    """The machines of one emulation, and its rules; a context manager that pulls every plug.
 
-    def __init__(self, place: Path, delays: Delays) -> None:
+    ``simulated``: hosts have no processes of their own, and their workers share one.
+    """
+
+    def __init__(self, place: Path, delays: Delays, *, simulated: bool = False) -> None:
         self.place, self.delays = place, delays
+        self._workers = Workers() if simulated else None
         self.lock = threading.RLock()
         self.machines: dict[str, Machine] = {}
         self.api_faults: tuple[ApiFault, ...] = ()
@@ -91,6 +96,8 @@ class Cloud:
         for machine in list(self.machines.values()):
             if machine.host is not None:
                 machine.host.pull_the_plug()
+        if self._workers is not None:
+            self._workers.close()
 
     def launch(self, instance: Instance, *, managed: bool, user_data: str) -> None:
         """Let a new instance boot."""
@@ -108,14 +115,22 @@ class Cloud:
             if machine.state != PENDING.name or address is None:
                 return
             name = machine.instance.id
-            host = LoopbackHost(self.place, name, address, self.delays.minute_s, lambda: self._ended(machine))
-            machine.host, machine.booted = host, time.monotonic()
+            host = machine.host = self._host(machine, address)
+            machine.booted = time.monotonic()
             machine.become(RUNNING)
         if user_data:
             try:
                 host.run(user_data)
             except (OSError, Refused) as error:
                 self.log.append(f"{name}: user data: {error}")
+
+    def _host(self, machine: Machine, address: str) -> LoopbackHost | SimulatedHost:
+        def ended() -> None:
+            self._ended(machine)
+
+        if self._workers is not None:
+            return SimulatedHost(self._workers, address, ended)
+        return LoopbackHost(self.place, machine.instance.id, address, self.delays.minute_s, ended)
 
     def _no_room(self, machine: Machine) -> None:
         self._terminate(machine, "Server.InsufficientInstanceCapacity", "Insufficient capacity to satisfy the request")

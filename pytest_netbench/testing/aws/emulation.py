@@ -40,13 +40,15 @@ _LEFT: list[subprocess.Popen[bytes]] = []
 
 
 class Emulation:
-    """An emulated AWS on this machine; ``plain``: moto as it is, whose SSM runs nothing.
+    """An emulated AWS on this machine.
+
+    ``plain``: moto as it is, whose SSM runs nothing. ``simulated``: hosts have no processes, their workers share one.
 
     ``delays``: seconds, as ``cloud.Delays`` names them. Everything in it ends with the ``with``, or with its owner.
     """
 
-    def __init__(self, *, plain: bool = False, **delays: float) -> None:
-        self._plain, self._delays = plain, delays
+    def __init__(self, *, plain: bool = False, simulated: bool = False, **delays: float) -> None:
+        self._words, self._delays = ["plain"] * plain + ["simulated"] * simulated, delays
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = self.network = ""
 
@@ -67,7 +69,7 @@ class Emulation:
         """
         self._place = Path(tempfile.mkdtemp(prefix="netbench-aws-"))
         command = [sys.executable, "-m", "pytest_netbench.testing.aws.server", str(self._place)]
-        command += [json.dumps(self._delays), *(["plain"] if self._plain else [])]
+        command += [json.dumps(self._delays), *self._words]
         log = self._place / "server.log"
         with log.open("wb") as errors:
             self._process = subprocess.Popen(

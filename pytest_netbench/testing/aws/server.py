@@ -1,7 +1,7 @@
 """What runs in the emulation's own process? moto as a server, with hosts behind it, until its input ends.
 
-``python -m pytest_netbench.testing.aws.server FOLDER DELAYS [plain]`` prints one line of JSON when it serves. ``plain``
-is moto as it is, whose SSM runs nothing.
+``python -m pytest_netbench.testing.aws.server FOLDER DELAYS [plain|simulated]`` prints one line of JSON when it serves.
+``plain`` is moto as it is, whose SSM runs nothing; with ``simulated``, workers of all hosts share one process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def claim() -> tuple[str, socket.socket]:
     raise OSError(f"all loopback networks for emulations are taken: see who listens on port {_CLAIM}")
 
 
-def serve(place: Path, delays: dict[str, float], *, plain: bool) -> None:
+def serve(place: Path, delays: dict[str, float], *, plain: bool, simulated: bool) -> None:
     """Serve until the input ends, or SIGTERM comes."""
     os.environ["MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION"] = "true"
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -49,7 +49,7 @@ def serve(place: Path, delays: dict[str, float], *, plain: bool) -> None:
 
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     network, claimed = claim()
-    with claimed, Cloud(place, Delays(**delays)) as cloud:
+    with claimed, Cloud(place, Delays(**delays), simulated=simulated) as cloud:
         if not plain:
             ec2.install(cloud)
             ssm.install(cloud)
@@ -70,7 +70,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who holds our input
     try:
-        serve(Path(sys.argv[1]), json.loads(sys.argv[2]), plain="plain" in sys.argv[3:])
+        serve(Path(sys.argv[1]), json.loads(sys.argv[2]), plain="plain" in sys.argv, simulated="simulated" in sys.argv)
     finally:
         sys.stdout.flush()
         os._exit(0)  # threads of calls that hang have no end

@@ -20,6 +20,7 @@ from moto.ssm.models import Parameter, SimpleSystemManagerBackend, ssm_backends
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 from pytest_netbench.testing.aws.loopback import Refused
+from pytest_netbench.testing.aws.simulated import Done
 
 if TYPE_CHECKING:
     from moto.ssm.models import Command
@@ -189,7 +190,7 @@ class Ssm(SimpleSystemManagerBackend):
             command.status = command.status_details = "Success" if good else "Failed"
 
 
-def _communicate(process: subprocess.Popen[str], limit: float) -> tuple[str, str, bool]:
+def _communicate(process: subprocess.Popen[str] | Done, limit: float) -> tuple[str, str, bool]:
     try:
         return *process.communicate(timeout=limit), False
     except subprocess.TimeoutExpired:

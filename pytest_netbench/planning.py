@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -146,7 +146,7 @@ async def provider(session: Session) -> AsyncIterator[Provider]:
     from pytest_netbench.drivers.registry import dump
 
     ledger = session.ledger = Ledger.open(session.name)  # closed with the session, which may have to sweep after us
-    with _terminated_as_interrupted():
+    with _terminated_as_interrupted(session.hurry):
         context = ProviderContext(
             run=session.name,
             ledger=ledger,
@@ -178,11 +178,12 @@ def forecast(session: Session, items: Iterable[pytest.Item]) -> None:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def _terminated_as_interrupted(hurry: Callable[[], None]) -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     ours = [one for one in (signal.SIGTERM, signal.SIGHUP) if main and signal.getsignal(one) is signal.SIG_DFL]
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        hurry()
         signal.raise_signal(signal.SIGINT)
 
     for number in ours:

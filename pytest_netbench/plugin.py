@@ -128,7 +128,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Whoever interrupts may not wait long: hosts that take their time to end are left to a reaper."""
     if exitstatus == pytest.ExitCode.INTERRUPTED and SESSION in session.config.stash:
-        session.config.stash[SESSION].hurried = True
+        session.config.stash[SESSION].hurry()
 
 
 @pytest.hookimpl(wrapper=True)

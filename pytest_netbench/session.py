@@ -212,6 +212,12 @@ class Session:
             self.ledger.made("directory", str(folder))
         return folder
 
+    def hurry(self) -> None:
+        """Somebody interrupts the run, and may not wait long: hosts that take their time are left to a reaper."""
+        self.hurried = True
+        if self.provider is not None:
+            self.provider.hurry()
+
     def close(self) -> None:
         """Remove what is still held, without an event loop."""
         if self.provider is not None:

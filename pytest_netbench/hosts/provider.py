@@ -84,6 +84,10 @@ class Provider(ABC):
         """What a test with these hosts has cost up to now; None where that isn't counted."""
         return None
 
+    def hurry(self) -> None:
+        """Somebody ends the run, and may not wait: only begin what must be done; this is called by signals."""
+        return
+
     @abstractmethod
     def sweep(self) -> None:
         """Remove at once, without an event loop, what is still held (from ``pytest_unconfigure``)."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -17,18 +16,15 @@ from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts.aws import prices, request
 from pytest_netbench.hosts.aws.api import Aws, Where
 from pytest_netbench.hosts.aws.bundle import bundle
-from pytest_netbench.hosts.aws.cleanup import Cleanup
 from pytest_netbench.hosts.aws.pool import Place, Pool
 from pytest_netbench.hosts.aws.reaper import Reaper, clean
 from pytest_netbench.hosts.aws.settings import settings_from
-from pytest_netbench.hosts.ledger import KEPT, MADE, REMOVED
+from pytest_netbench.hosts.ledger import KEPT
 from pytest_netbench.hosts.model import Fleet, Host, Need
 from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.result.model import Cost
 from pytest_netbench.roles import Role
 
-HURRY = 4.0
-"""Seconds for a clean-up that somebody waits for who will kill us: the rest is the reaper's."""
 EMULATED = (
     "emulated AWS: hosts are processes on this machine's loopback, and their figures say nothing about EC2; "
     "what is proved is the way there"
@@ -106,18 +102,29 @@ class AwsProvider(Provider):
             emulation.stop_for(self._context.ledger)
 
     def sweep(self) -> None:
-        """Remove everything, now; what would take too long is left to the reaper."""
+        """Remove everything, now; where that may not take its time, it is left to the reaper."""
         if self._ended:
             return
+        if self._context.hurried():
+            self.hurry()
+            return
         try:
-            if self._context.hurried():
-                with _undisturbed():
-                    self._hand_over()
-            else:
-                self._end()
+            self._end()
         except HostError as error:
             run = self._context.ledger.run
             print(f"netbench: {run} isn't removed: {error}\n`netbench reap {run}` tries again", file=sys.stderr)  # noqa: T201
+
+    def hurry(self) -> None:
+        """Hand everything over to the reaper, at once: it begins as soon as its pipe is closed."""
+        if self._ended or self._context.keep:
+            return
+        self._ended = True
+        if self._aws is not None:
+            self._aws.stop()
+        if self._reaper is not None:
+            self._reaper.hand_over()
+        if self._emulation is not None:
+            self._emulation.abandon()
 
     def _end(self) -> None:
         """Remove everything, and wait until it is gone."""
@@ -136,31 +143,6 @@ class AwsProvider(Provider):
             if self._reaper is not None:
                 self._reaper.hand_over()
             self._stop_emulation()
-
-    def _hand_over(self) -> None:
-        """Ask for the end of all hosts, as far as that is quick; the reaper does the rest."""
-        self._ended = True
-        if self._aws is not None:
-            self._aws.stop()
-        worker = threading.Thread(target=self._terminate_quietly, daemon=True)
-        worker.start()
-        worker.join(HURRY)
-        if self._reaper is not None:
-            self._reaper.hand_over()
-        if self._emulation is not None:
-            self._emulation.abandon(self._context.ledger)
-
-    def _terminate_quietly(self) -> None:
-        with suppress(HostError):
-            cleanup = Cleanup.of(self._context.ledger.run, self._context.ledger.held(), self._write)
-            if cleanup is not None:
-                cleanup.terminate()
-
-    def _write(self, event: str, kind: str, name: str, data: Mapping[str, Any] | None) -> None:
-        if event == MADE:
-            self._context.ledger.made(kind, name, data)
-        elif event == REMOVED:
-            self._context.ledger.removed(kind, name)
 
     # --- hosts for a test --------------------------------------------------------------------------
 
@@ -241,18 +223,3 @@ class AwsProvider(Provider):
         seconds = (ended if ended is not None else time.monotonic()) - began
         dollars = sum(one.dollars_second for one in places) * seconds
         return Cost(seconds * len(places), dollars, prices.table().as_of)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No signal cuts this short."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -120,9 +120,8 @@ class Emulation:
         ledger.removed(PROCESS, identity)
         ledger.removed(DIRECTORY, str(folder))
 
-    def abandon(self, ledger: Ledger) -> None:
+    def abandon(self) -> None:
         """Leave it to whoever else holds its lifeline, and to the ledger's next reaper."""
-        del ledger
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None

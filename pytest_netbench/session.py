@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+PROVIDERS = {
+    "local": "pytest_netbench.hosts.local:LocalProvider",
+    "aws": "pytest_netbench.hosts.aws.provider:AwsProvider",
+}
+"""Providers that are always there."""
 
 
 def run_name() -> str:
@@ -142,12 +149,9 @@ class Session:
         return Budget(self.settings.budget)
 
     @cached_property
-    def providers(self) -> Mapping[str, type[Provider]]:
-        """All providers by name."""
-        from pytest_netbench.hosts.aws.provider import AwsProvider
-        from pytest_netbench.hosts.local import LocalProvider
-
-        return {LocalProvider.name: LocalProvider, AwsProvider.name: AwsProvider, **self.added_providers()}
+    def providers(self) -> Mapping[str, str | type[Provider]]:
+        """All providers by name; of those that are always there, their place: each is loaded when it is used."""
+        return {**PROVIDERS, **self.added_providers()}
 
     def driver(self, name: str) -> Driver:
         """A driver's row; of one that is built, with the place where its build of the working tree is, or will be.
@@ -202,7 +206,12 @@ class Session:
 
         :raises UsageError: if there is none of that name.
         """
-        return known("provider", name or self.settings.provider, self.providers)
+        found = known("provider", name or self.settings.provider, self.providers)
+        if isinstance(found, str):
+            module, _, word = found.partition(":")
+            kind: type[Provider] = getattr(import_module(module), word)
+            return kind
+        return found
 
     @cached_property
     def staging(self) -> Path:

@@ -28,7 +28,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("file", metavar="FILE", type=Path, help="scenario, as the real netbench tools read it")
     parser.add_argument("--server-driver", metavar="NAME", help="driver of the servers only")
     parser.add_argument("--client-driver", metavar="NAME", help="driver of the clients only; of each, as A+B")
-    options.add_to(parser, prefix="", only=("provider", "driver", "rounds", "out", "config", "keep-hosts"))
+    options.add_to(
+        parser,
+        prefix="",
+        only=("provider", "driver", "rounds", "out", "config", "keep-hosts", "max-cost", "aws-emulate"),
+    )
 
 
 def run(args: argparse.Namespace) -> int:

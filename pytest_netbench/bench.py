@@ -62,6 +62,8 @@ class Plan:
 
     def need(self) -> Need:
         """The hosts that the test needs, and what must be on them."""
+        from pytest_netbench.scenario.analysis import volume
+
         several = (one.name for rows in self.each.values() for one in rows)
         drivers = frozenset((self.server_driver.name, self.client_driver.name, *several))
         return replace(self.spec.need(), drivers=drivers, volume=self.rounds * volume(self.spec.scenario))
@@ -84,16 +86,6 @@ class Plan:
     def folder(self) -> str:
         """The test's id as the name of a folder under ``runs/``."""
         return re.sub(r"[^A-Za-z0-9_.\[\]=,-]+", "-", self.nodeid).strip("-.")[-150:]
-
-
-def volume(scenario: Scenario | None) -> float:
-    """Bytes that one round moves, both ways, as far as the scenario tells; where time decides how much, none."""
-    if scenario is None:
-        return 0.0
-    from pytest_netbench.scenario.analysis import analyse
-
-    found = analyse(scenario)
-    return float((found.client_to_server_bytes or 0) + (found.server_to_client_bytes or 0))
 
 
 def another(plan: Plan, rounds: Sequence[Round], spent: float) -> bool:

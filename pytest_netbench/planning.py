@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -19,7 +20,7 @@ from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Uns
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
-from pytest_netbench.marker import Spec, spec_of
+from pytest_netbench.marker import EACH, Spec, spec_of
 from pytest_netbench.roles import Role
 from pytest_netbench.standards import Standards
 
@@ -75,7 +76,8 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
     wanted, chosen = spec(item), session.settings
     if wanted.provider is not None and wanted.provider != chosen.provider:
         pytest.skip(f"needs hosts of {wanted.provider}: --netbench-provider {wanted.provider}")
-    if (refusal := session.provider_class().refuses(wanted.need())) is not None:
+    need = replace(wanted.need(), drivers=frozenset(name for side in pair for name in side.split(EACH)))
+    if (refusal := session.provider_class().refuses(need)) is not None:
         pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
     made = matching.contest_of(item)
     if made is None:

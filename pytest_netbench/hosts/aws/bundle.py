@@ -32,10 +32,11 @@ from pytest_netbench.roles import Role
 ENTRIES = (
     "pytest_netbench.hosts.aws.onhost",
     "pytest_netbench.worker",
-    "pytest_netbench.drivers.builtin.__main__",
     "pytest_netbench.drivers.launcher",
 )
 """What is run on a host."""
+WHOLE = ("pytest_netbench/drivers/builtin", "pytest_netbench/drivers/adapter")
+"""Folders of programs that load their parts by name."""
 _MAIN = """\
 import sys
 from pathlib import Path
@@ -114,6 +115,8 @@ def files() -> tuple[str, ...]:
     root = Path(pytest_netbench.__file__).parents[1]
     found: set[Path] = set()
     todo = list(ENTRIES)
+    for folder in WHOLE:
+        todo += [f"{folder}/{path.stem}".replace("/", ".") for path in sorted((root / folder).glob("*.py"))]
     while todo:
         name = todo.pop()
         path = _file(root, name)

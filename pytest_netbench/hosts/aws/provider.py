@@ -44,6 +44,8 @@ class AwsProvider(Provider):
         """Emulated links, and MTUs that EC2's interfaces don't have."""
         if need.link is not None:
             return "EC2's network is what it is: no link is emulated there"
+        if "quic" in need.drivers:
+            return "its hosts have Python and nothing else, the built-in driver quic needs aioquic there"
         if need.mtu not in {None, request.MTU}:
             return f"EC2's interfaces have an MTU of {request.MTU}, {need.mtu} is needed"
         return None

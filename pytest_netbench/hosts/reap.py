@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import time
@@ -27,6 +28,8 @@ from pytest_netbench.hosts.ledger import (
 
 LEASE = 24 * 3600.0
 """Seconds after which kept hosts of a run may be removed with ``--expired``."""
+DYING = 5.0
+"""Seconds for a killed process to be gone; a busy kernel takes its time."""
 FORGET = 7 * 24 * 3600.0
 """Seconds after which the ledger of a dead run that holds nothing is removed."""
 
@@ -126,6 +129,7 @@ def _kill(identity: str) -> None:
     try:
         if is_alive(identity):
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [], DYING)  # readable when it is gone
     except ProcessLookupError:
         return
     finally:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_netbench.gate.arms import Arm, Arms
     from pytest_netbench.gate.comparison import Comparison
     from pytest_netbench.gate.contenders import Contender
-    from pytest_netbench.hosts.model import Fleet, Host, Link
+    from pytest_netbench.hosts.model import Fleet, Host, Link, Need
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.marker import Spec
     from pytest_netbench.scenario.model import Scenario
@@ -59,6 +59,14 @@ class Plan:
     contest: Contest | None = None
     mode: Mode = Mode.WARN
     each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
+
+    def need(self) -> Need:
+        """The hosts that the test needs, and what must be on them."""
+        from pytest_netbench.scenario.analysis import volume
+
+        several = (one.name for rows in self.each.values() for one in rows)
+        drivers = frozenset((self.server_driver.name, self.client_driver.name, *several))
+        return replace(self.spec.need(), drivers=drivers, volume=self.rounds * volume(self.spec.scenario))
 
     @property
     def label(self) -> str:
@@ -258,6 +266,7 @@ class Netbench:
             summary=summarise(self.rounds),
             summary_ref=summarise(self.rounds, reference=True),
             note="; ".join(dict.fromkeys([*filter(None, [self.fleet.note]), *untold])),
+            cost=self.provider.cost(self.fleet),
             verdict=self.result.verdict if self.result else Verdict.NONE,
             reason=self.result.reason if self.result else "",
             verdicts=self.result.verdicts if self.result else {},
@@ -325,23 +334,26 @@ class Netbench:
     ) -> Round:
         """One round; a negative index is warm-up, of which nothing is kept but its logs."""
         stage = self.stage(trial, index, arm, fleet)
-        started, began = one_round.now(), time.monotonic()
+        started, began, failed = one_round.now(), time.monotonic(), True
         try:
             async with self.turn():
                 done = await one_round.carry_out(stage)
+            failed = False
         except NetbenchError as error:
             reason = str(error).removeprefix(f"round {index}: ")
             self.rounds.append(one_round.at(one_round.failed(stage, started, began, reason), self._logs(stage)))
             raise
         finally:
             self.spend(time.monotonic() - began)
-            await self._keep_logs(stage)
+            await self._keep_logs(stage, failed=failed)
         done = one_round.at(done, self._logs(stage))
         if index >= 0:
             self.rounds.append(done)
         return done
 
-    async def _keep_logs(self, stage: one_round.Stage) -> None:
+    async def _keep_logs(self, stage: one_round.Stage, *, failed: bool = False) -> None:
+        if not (failed or self.provider.salvages_cheaply):
+            return
         for host in (*stage.servers, *stage.clients):
             await self.provider.salvage(host, stage.folder / host.name)
 

@@ -363,4 +363,5 @@ def _counters(begin: Window, end: Window) -> dict[str, Any]:
         "namespace": grown.namespace,
         "tcp_retransmits": grown.tcp_retransmits,
         "udp_rcvbuf_drops": grown.udp_rcvbuf_drops,
+        "allowances_exceeded": dict(grown.allowances_exceeded),
     }

@@ -45,7 +45,7 @@ async def netbench_provider(request: pytest.FixtureRequest) -> AsyncIterator[Pro
 @pytest_asyncio.fixture(loop_scope="session")
 async def hosts(_netbench_plan: Plan, netbench_provider: Provider) -> AsyncIterator[Fleet]:
     """The hosts of this test, with a worker that listens on each."""
-    async with netbench_provider.fleet(_netbench_plan.spec.need()) as fleet:
+    async with netbench_provider.fleet(_netbench_plan.need()) as fleet:
         yield fleet
 
 

@@ -45,7 +45,8 @@ class Layered(Generic[T]):
 class Option:
     """One setting: ``flag`` is its word on the command line, ``NETBENCH_FLAG`` in the environment, ``key`` in the file.
 
-    ``parse`` takes text, or what TOML gives, and raises ``ValueError`` with what was expected.
+    ``parse`` takes text, or what TOML gives, and raises ``ValueError`` with what was expected. ``provider``: its key
+    stands in this provider's own section of the file.
     """
 
     flag: str
@@ -56,6 +57,7 @@ class Option:
     metavar: str | None = None
     repeat: bool = False
     command_line: bool = True
+    provider: str = ""
 
     @property
     def dest(self) -> str:
@@ -129,6 +131,16 @@ def _flag(value: object) -> bool:
     return found
 
 
+def _dollars(value: object) -> float:
+    try:
+        found = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise ValueError(f"expected dollars, found {value!r}")
+    return found
+
+
 def _path(value: object) -> Path:
     return Path(_text(str(value) if isinstance(value, Path) else value)).expanduser()
 
@@ -197,6 +209,17 @@ OPTIONS: tuple[Option, ...] = (
         _flag,
         default=False,
         help="leave the hosts running at the end; `netbench reap` removes them",
+    ),
+    Option(
+        "max-cost", "max_cost", _dollars, None, "dollars that hosts may cost at most (5)", "DOLLARS", provider="aws"
+    ),
+    Option(
+        "aws-emulate",
+        "emulate",
+        _flag,
+        default=None,
+        help="with provider aws: an emulated AWS on this machine, in the place of the real one",
+        provider="aws",
     ),
     Option(
         "scenario-limit",
@@ -280,7 +303,7 @@ def settings(*, start: Path, command_line: Mapping[str, Any], environment: Mappi
     named = command_line.get("config") or environment.get("NETBENCH_CONFIG")
     path = Path(named) if named else find_file(start)
     table = _load(path) if path else {}
-    known = [option.key for option in OPTIONS if option.key] + list(_SECTIONS)
+    known = [option.key for option in OPTIONS if option.key and not option.provider] + list(_SECTIONS)
     for key in table:
         if key not in known:
             raise UsageError(f"{path}: unknown key {key!r}: {nearest(key, known)}")
@@ -310,8 +333,17 @@ def settings(*, start: Path, command_line: Mapping[str, Any], environment: Mappi
         keep_hosts=layers["keep-hosts"].over(None),
         scenario_limit=layers["scenario-limit"].over(None),
         driver_rows=sections["drivers"],
-        providers=sections["providers"],
+        providers=_with_forced(sections["providers"], layers),
     )
+
+
+def _with_forced(sections: Mapping[str, Mapping[str, Any]], layers: Mapping[str, Layered[Any]]) -> Mapping[str, Any]:
+    """The providers' sections, with what command line and environment set in their place."""
+    found = {name: dict(section) for name, section in sections.items()}
+    for option in OPTIONS:
+        if option.provider and (value := layers[option.flag].forced) is not None:
+            found.setdefault(option.provider, {})[option.key] = value
+    return found
 
 
 def _layers(
@@ -322,7 +354,7 @@ def _layers(
     path: Path | None,
 ) -> Layered[Any]:
     forced, fallback = None, option.default
-    if option.key in table:
+    if option.key in table and not option.provider:
         fallback = _parsed(option, table[option.key], f"{path}: {option.key}")
     if environment.get(option.variable):
         forced = _parsed(option, environment[option.variable], option.variable)

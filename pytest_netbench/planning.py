@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -15,11 +16,11 @@ import pytest
 from pytest_netbench import matching
 from pytest_netbench.bench import Netbench, Plan
 from pytest_netbench.drivers.choice import of_side
-from pytest_netbench.errors import BuildError, DriverMissing, Unsupported
+from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Unsupported, UsageError
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
-from pytest_netbench.marker import Spec, spec_of
+from pytest_netbench.marker import EACH, Spec, spec_of
 from pytest_netbench.roles import Role
 from pytest_netbench.standards import Standards
 
@@ -75,7 +76,8 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
     wanted, chosen = spec(item), session.settings
     if wanted.provider is not None and wanted.provider != chosen.provider:
         pytest.skip(f"needs hosts of {wanted.provider}: --netbench-provider {wanted.provider}")
-    if (refusal := session.provider_class().refuses(wanted.need())) is not None:
+    need = replace(wanted.need(), drivers=frozenset(name for side in pair for name in side.split(EACH)))
+    if (refusal := session.provider_class().refuses(need)) is not None:
         pytest.skip(f"unsupported by provider {chosen.provider}: {refusal}")
     made = matching.contest_of(item)
     if made is None:
@@ -142,39 +144,57 @@ def _skip_if_unable(
 
 @asynccontextmanager
 async def provider(session: Session) -> AsyncIterator[Provider]:
-    """The session's provider, while it lives; SIGTERM ends the session as Ctrl-C does, so that it is closed."""
+    """The session's provider, while it lives; SIGTERM and SIGHUP end it as Ctrl-C does, so that it is closed."""
     from pytest_netbench.drivers.registry import dump
 
     ledger = session.ledger = Ledger.open(session.name)  # closed with the session, which may have to sweep after us
-    with _terminated_as_interrupted():
+    with _terminated_as_interrupted(session.hurry):
         context = ProviderContext(
             run=session.name,
             ledger=ledger,
             drivers=dump(session.hosts_drivers),
             settings=session.settings.providers.get(session.settings.provider, {}),
             keep=session.settings.keep_hosts,
+            upcoming=lambda: tuple(session.upcoming.values()),
+            hurried=lambda: session.hurried,
         )
-        async with session.provider_class()(context) as made:
-            session.provider = made
+        kind = session.provider_class()
+        if session.worker and not kind.parallel:
+            raise UsageError(f"provider {kind.name} can't be shared by workers of pytest-xdist: run without -n")
+        session.provider = kind(context)  # from now on a sweep finds what it made, also if it doesn't come up
+        async with session.provider as made:
             yield made
         session.provider = None
 
 
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
+def forecast(session: Session, items: Iterable[pytest.Item]) -> None:
+    """Note what all these tests will need, for a provider that wants to know."""
+    if not session.provider_class().forecasts:
         return
+    for item in items:
+        try:
+            need = spec(item).need()
+        except NetbenchError:  # it is told when the test is set up
+            continue
+        session.upcoming[item.nodeid] = need
+
+
+@contextmanager
+def _terminated_as_interrupted(hurry: Callable[[], None]) -> Iterator[None]:
+    main = threading.current_thread() is threading.main_thread()
+    ours = [one for one in (signal.SIGTERM, signal.SIGHUP) if main and signal.getsignal(one) is signal.SIG_DFL]
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        hurry()
         signal.raise_signal(signal.SIGINT)
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in ours:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, clock: Clock) -> Netbench:

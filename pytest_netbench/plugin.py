@@ -111,9 +111,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Count the benchmarks, over which budget and error rate are shared out, and make the arms that they need."""
     ours = [item for item in session.items if is_ours(item)]
     if ours and not session.config.option.collectonly:
-        from pytest_netbench import matching
+        from pytest_netbench import matching, planning
 
         matching.prepare(session_of(session.config), ours)
+        planning.forecast(session_of(session.config), ours)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """This test's need is no forecast any more."""
+    if SESSION in item.config.stash:
+        item.config.stash[SESSION].upcoming.pop(item.nodeid, None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Whoever interrupts may not wait long: hosts that take their time to end are left to a reaper."""
+    if exitstatus == pytest.ExitCode.INTERRUPTED and SESSION in session.config.stash:
+        session.config.stash[SESSION].hurry()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,6 +16,7 @@ from pytest_netbench.errors import NetbenchError
 from pytest_netbench.folder import Folder, Parcel, session_record, thinned
 
 if TYPE_CHECKING:
+    from pytest_netbench.hosts.aws.publish import Published
     from pytest_netbench.result.model import SessionRecord, TestRecord
 
 _OUTCOME: pytest.StashKey[str] = pytest.StashKey()
@@ -135,6 +136,7 @@ class Recorder:
         self._cleared = False
         self._written: SessionRecord | None = None
         self._error: NetbenchError | None = None
+        self._published: Published | None = None
 
     @property
     def _folder(self) -> Folder:
@@ -175,6 +177,7 @@ class Recorder:
             record = replace(record, notes=self._notes(record))
             self._folder.write(record, self._parcels)
             self._config.hook.pytest_netbench_report(config=self._config, session=record)
+            self._publish(record)
         except NetbenchError as error:
             self._error = error
         self._written = record
@@ -212,6 +215,14 @@ class Recorder:
             except OSError as error:
                 terminalreporter.write_line(f"netbench: no summary in {summary}: {error.strerror}", red=True)
 
+    def _publish(self, record: SessionRecord) -> None:
+        """To the bucket, where the configuration asks for it; an emulated one ends before anybody could look."""
+        section = session_of(self._config).settings.providers.get("aws", {})
+        if section.get("publish") and not section.get("emulate"):
+            from pytest_netbench.hosts.aws.publish import publish
+
+            self._published = publish(section, record.id, self._folder.path, Folder.OURS)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the table and the report's path; with ``-v`` each round, with ``-q`` only what went wrong."""
         if self._error is not None:
@@ -228,3 +239,6 @@ class Recorder:
             terminalreporter.write_line(line)
         if self._error is None:
             terminalreporter.write_line(f"report: {self._folder.path / 'report.html'}")
+        if self._published is not None:
+            terminalreporter.write_line(f"published: {self._published.place} ({self._published.files} files)")
+            terminalreporter.write_line(f"  {self._published.link}")

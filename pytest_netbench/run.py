@@ -25,6 +25,7 @@ from pytest_netbench.scenario.analysis import Analysis, analyse
 from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.scenario.smaller import smaller
 from pytest_netbench.telemetry.gather import read_host
+from pytest_netbench.telemetry.shift import shifted
 from russula import Coordinator, RussulaError, Target, WorkerFailed
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class Stage:
             order=order,
             files=lambda: {"scenario.json": self.scenario_file},
             results=self.folder / host.name,
+            pin=host.pin,
         )
 
 
@@ -177,10 +179,12 @@ async def servers(stage: Stage) -> AsyncIterator[Servers]:
     """The coordinator of the servers of a round, at READY."""
     targets = [stage.target(host, tuple) for host in stage.servers]
     connecting: AbstractAsyncContextManager[Servers] = Coordinator.connect(
-        SERVER, targets, run=stage.run, deadline=CONNECT_DEADLINE
+        SERVER, targets, run=stage.run, deadline=CONNECT_DEADLINE, credentials=stage.fleet.credentials
     )
     async with connecting as coordinator:
         await coordinator.run_till(NetbenchServer.READY, deadline=CONNECT_DEADLINE)
+        if stage.fleet.credentials is not None:  # machines of their own, whose clocks nobody asks for a start
+            await coordinator.measure_clocks()
         yield coordinator
 
 
@@ -203,7 +207,7 @@ async def clients(stage: Stage, serving: Callable[[], Servers | None]) -> AsyncI
 
     targets = [stage.target(host, peers) for host in stage.clients]
     connecting: AbstractAsyncContextManager[Clients] = Coordinator.connect(
-        CLIENT, targets, run=stage.run, deadline=CONNECT_DEADLINE
+        CLIENT, targets, run=stage.run, deadline=CONNECT_DEADLINE, credentials=stage.fleet.credentials
     )
     async with connecting as coordinator:
         await coordinator.run_till(NetbenchClient.READY, deadline=CONNECT_DEADLINE)
@@ -231,7 +235,8 @@ def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> 
 
 
 def _collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> tuple[Round, Spent]:
-    reports = [_report(stage, host) for host in (*stage.servers, *stage.clients)]
+    reports = [_report(stage, host, serving) for host in stage.servers]
+    reports += [_report(stage, host, dialling) for host in stage.clients]
     begins = [one.began_ns for one in reports if one.role is Role.CLIENT and one.began_ns is not None]
     ends = [one.ended_ns for one in reports if one.role is Role.CLIENT and one.ended_ns is not None]
     begin = dialling.instant_ns
@@ -268,8 +273,9 @@ def _untold(stage: Stage, reports: Iterable[HostReport]) -> Iterator[str]:
             yield f"{stage.trial.driver(one.role, one.index).name} as {one.role.value} doesn't tell {facts}"
 
 
-def _report(stage: Stage, host: Host) -> HostReport:
-    return read_host(
+def _report(stage: Stage, host: Host, coordinator: Servers | Clients) -> HostReport:
+    """What a host left, with all its instants on this machine's clock."""
+    found = read_host(
         stage.folder / host.name,
         stage.trial.driver(host.role, host.index),
         stage.trial.scenario,
@@ -277,6 +283,7 @@ def _report(stage: Stage, host: Host) -> HostReport:
         host.index,
         host.name,
     )
+    return shifted(found, lambda there_ns: coordinator.here(host.name, there_ns))
 
 
 async def carry_out(stage: Stage) -> Round:

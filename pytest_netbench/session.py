@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,12 +25,19 @@ if TYPE_CHECKING:
     from pytest_netbench.gate.baseline import Reference
     from pytest_netbench.gate.calibration import Calibration
     from pytest_netbench.hosts.ledger import Ledger
+    from pytest_netbench.hosts.model import Need
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.options import Settings
     from pytest_netbench.result.result import Result
 
 
 T = TypeVar("T")
+
+PROVIDERS = {
+    "local": "pytest_netbench.hosts.local:LocalProvider",
+    "aws": "pytest_netbench.hosts.aws.provider:AwsProvider",
+}
+"""Providers that are always there."""
 
 
 def run_name() -> str:
@@ -53,7 +61,8 @@ class Session:
     ``run`` names the whole run, ``name`` this process's part of it. ``read`` finds the settings, ``added_drivers`` and
     ``added_providers`` what plugins offer: each is asked once, when it is first needed. ``entries``: gated metrics of
     all tests of the session. ``judged``: what gated tests came to, so that running one again doesn't ask anew.
-    ``accepted``: the regressions that tests were told to let pass.
+    ``accepted``: the regressions that tests were told to let pass. ``upcoming``: what tests that haven't begun need, by
+    their ids. ``hurried``: whether somebody interrupted the run.
     """
 
     read: Callable[[], Settings]
@@ -68,6 +77,8 @@ class Session:
     judged: dict[str, Result] = field(default_factory=dict)
     accepted: dict[Acceptance, None] = field(default_factory=dict)
     _trailers: dict[str, tuple[Acceptance, ...]] = field(default_factory=dict)
+    upcoming: dict[str, Need] = field(default_factory=dict)
+    hurried: bool = False
     _builds: dict[str, Build] = field(default_factory=dict)
     _failed_builds: dict[str, BuildError] = field(default_factory=dict)
 
@@ -138,11 +149,9 @@ class Session:
         return Budget(self.settings.budget)
 
     @cached_property
-    def providers(self) -> Mapping[str, type[Provider]]:
-        """All providers by name."""
-        from pytest_netbench.hosts.local import LocalProvider
-
-        return {LocalProvider.name: LocalProvider, **self.added_providers()}
+    def providers(self) -> Mapping[str, str | type[Provider]]:
+        """All providers by name; of those that are always there, their place: each is loaded when it is used."""
+        return {**PROVIDERS, **self.added_providers()}
 
     def driver(self, name: str) -> Driver:
         """A driver's row; of one that is built, with the place where its build of the working tree is, or will be.
@@ -197,7 +206,12 @@ class Session:
 
         :raises UsageError: if there is none of that name.
         """
-        return known("provider", name or self.settings.provider, self.providers)
+        found = known("provider", name or self.settings.provider, self.providers)
+        if isinstance(found, str):
+            module, _, word = found.partition(":")
+            kind: type[Provider] = getattr(import_module(module), word)
+            return kind
+        return found
 
     @cached_property
     def staging(self) -> Path:
@@ -206,6 +220,12 @@ class Session:
         if self.ledger is not None:
             self.ledger.made("directory", str(folder))
         return folder
+
+    def hurry(self) -> None:
+        """Somebody interrupts the run, and may not wait long: hosts that take their time are left to a reaper."""
+        self.hurried = True
+        if self.provider is not None:
+            self.provider.hurry()
 
     def close(self) -> None:
         """Remove what is still held, without an event loop."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pytest_netbench.drivers.driver import Driver
+    from russula.credentials import Credentials
     from russula.worker import Action, Conversation, Service
 
 
@@ -152,25 +153,38 @@ def _client_actions(hosting: Hosting, conversation: Conversation) -> Mapping[Enu
 
 
 async def work(
-    address: str, rows: Mapping[str, Driver], directory: Path, ready: Callable[[str], None] | None = None
+    address: str,
+    rows: Mapping[str, Driver],
+    directory: Path,
+    ready: Callable[[str], None] | None = None,
+    credentials: Credentials | None = None,
 ) -> None:
     """Serve coordinators at an address until SIGTERM or SIGINT; drivers end with it."""
     loop = asyncio.get_running_loop()
-    serving = asyncio.ensure_future(serve(address, services(rows), directory=directory, ready=ready))
+    serving = asyncio.ensure_future(
+        serve(address, services(rows), directory=directory, ready=ready, credentials=credentials)
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await serving
 
 
-def main(address: str, table: str, directory: str | Path, ready: Callable[[str], None] | None = None) -> None:
+def main(
+    address: str,
+    table: str,
+    directory: str | Path,
+    ready: Callable[[str], None] | None = None,
+    credentials: Credentials | None = None,
+) -> None:
     """Be a worker, until a signal ends it.
 
     ``address``: where to listen, a russula address. ``table``: the drivers, as ``registry.dump`` wrote them.
-    ``directory``: a folder of this worker's own. ``ready``: called with the address once it listens.
+    ``directory``: a folder of this worker's own. ``ready``: called with the address once it listens. ``credentials``:
+    its own in this run, without which nobody listens on TCP.
     """
     logging.basicConfig(format="%(message)s", level=logging.INFO)  # russula's lines are JSON, with their time
-    asyncio.run(work(address, registry.load(table), Path(directory), ready))
+    asyncio.run(work(address, registry.load(table), Path(directory), ready, credentials))
 
 
 def _command_line() -> None:

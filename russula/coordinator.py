@@ -135,6 +135,10 @@ class Coordinator(Generic[W]):
         finally:
             self._goals.remove(goal)
 
+    async def measure_clocks(self) -> None:
+        """Estimate all workers' clocks now, where no agreed start will ask for them; never in a silent state."""
+        await self._measure(tuple(self._members.values()))
+
     # --- what is known -------------------------------------------------------------------------
 
     def said(self, name: str, state: W) -> Mapping[str, JSON]:

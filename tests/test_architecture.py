@@ -16,6 +16,8 @@ SOURCES = sorted(path for package in ("russula", "pytest_netbench") for path in 
 ON_HOSTS = (
     "pytest_netbench.worker",
     "pytest_netbench.hosts.holder",
+    "pytest_netbench.hosts.aws.onhost",
+    "pytest_netbench.hosts.aws.facts",
     "pytest_netbench.drivers.builtin.__main__",
     "pytest_netbench.drivers.adapter.__main__",
     "pytest_netbench.drivers.launcher",
@@ -111,6 +113,17 @@ def test_cryptography_is_imported_in_two_places_only() -> None:
     assert not {name for name, tree in TREES.items() if "cryptography" in " ".join(_imports(tree, lazily=False))}
 
 
+def test_boto3_is_imported_in_one_place_and_lazily() -> None:
+    """By whoever speaks with AWS; the emulation's own clients are its users'."""
+    users = {
+        name
+        for name, tree in TREES.items()
+        if {one.split(".")[0] for one in _imports(tree, lazily=True)} & {"boto3", "botocore"}
+    }
+    assert users <= {"pytest_netbench.hosts.aws.api", "pytest_netbench.testing.aws.emulation"}
+    assert not {name for name, tree in TREES.items() if "boto" in " ".join(_imports(tree, lazily=False))}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_a_file_is_short_and_says_which_question_it_answers(path: Path) -> None:
     """At most 400 lines, beginning with a docstring; no function above 60 lines."""
@@ -168,6 +181,11 @@ MAY_BEGIN_CODE = {
     ("pytest_netbench.drivers.adapter.children", "ctypes.CDLL"): "the C library",
     ("pytest_netbench.drivers.adapter.container", "os.fork"): "a copy of itself mounts the folders of one",
     ("pytest_netbench.drivers.adapter.container", "ctypes.CDLL"): "the C library",
+    ("pytest_netbench.hosts.aws.facts", "subprocess.run"): "a command without a variable in it",
+    (
+        "pytest_netbench.hosts.aws.onhost",
+        "subprocess.run",
+    ): "the worker itself, and commands that name its run",
 }
 """Where on a host that is right, and why: nothing of it comes from a coordinator."""
 

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from pytest_netbench.errors import DriverMissing, NetbenchError, ScenarioError, Unsupported, UsageError
 
-SUBCOMMANDS = ("doctor", "scenario", "run", "ab", "calibrate", "reap")
+SUBCOMMANDS = ("doctor", "scenario", "run", "ab", "calibrate", "reap", "aws")
 
 USAGE, FAILED, UNSUPPORTED, INTERRUPTED = 2, 1, 127, 130
 """Exit statuses: the call is wrong, the work failed, a driver can't do it (as drivers themselves say), Ctrl-C."""

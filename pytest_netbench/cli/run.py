@@ -28,7 +28,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("file", metavar="FILE", type=Path, help="scenario, as the real netbench tools read it")
     parser.add_argument("--server-driver", metavar="NAME", help="driver of the servers only")
     parser.add_argument("--client-driver", metavar="NAME", help="driver of the clients only; of each, as A+B")
-    options.add_to(parser, prefix="", only=("provider", "driver", "rounds", "out", "config", "keep-hosts"))
+    options.add_to(
+        parser,
+        prefix="",
+        only=("provider", "driver", "rounds", "out", "config", "keep-hosts", "max-cost", "aws-emulate"),
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,7 +122,7 @@ async def _rounds(
     benches: list[Netbench] = []
     async with provider(session) as made:
         for plan in plans:
-            async with made.fleet(plan.spec.need()) as fleet:
+            async with made.fleet(plan.need()) as fleet:
                 one = bench(session, plan, fleet, made, _NoClock())
                 benches.append(one)
                 try:

@@ -2,7 +2,8 @@
 
 ``$XDG_STATE_HOME/netbench/RUN.jsonl``: ``{"event": "intent|made|removed", "kind", "id", "at"}``, the first of them for
 the process that owns the run. Of a process the id is ``PID:START``, with the kernel's start time, so that a number that
-was given to somebody else since is never mistaken for it.
+was given to somebody else since is never mistaken for it. ``data``, where there is some, is what a reaper must know to
+remove the thing: of a request whose answer may be lost, the whole request.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TextIO
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, TextIO
 
 from pytest_netbench.errors import HostError
 
@@ -30,6 +31,7 @@ class Entry:
     kind: str
     id: str
     at: float
+    data: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def state_folder() -> Path:
@@ -89,13 +91,13 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def intent(self, kind: str, name: str) -> None:
+    def intent(self, kind: str, name: str, data: Mapping[str, Any] | None = None) -> None:
         """This is about to be made."""
-        self._write(INTENT, kind, name)
+        self._write(INTENT, kind, name, data)
 
-    def made(self, kind: str, name: str) -> None:
-        """This is there."""
-        self._write(MADE, kind, name)
+    def made(self, kind: str, name: str, data: Mapping[str, Any] | None = None) -> None:
+        """This is there; ``data`` is added to that of the intent."""
+        self._write(MADE, kind, name, data)
 
     def removed(self, kind: str, name: str) -> None:
         """This is gone, or was never made."""
@@ -109,18 +111,19 @@ class Ledger:
         """Close the file; what it holds stays there for a reaper."""
         self._file.close()
 
-    def _write(self, event: str, kind: str, name: str) -> None:
-        _sync(self._file, Entry(event, kind, name, time.time()))
+    def _write(self, event: str, kind: str, name: str, data: Mapping[str, Any] | None = None) -> None:
+        _sync(self._file, Entry(event, kind, name, time.time(), data or {}))
 
 
-def append(path: Path, event: str, kind: str, name: str) -> None:
+def append(path: Path, event: str, kind: str, name: str, data: Mapping[str, Any] | None = None) -> None:
     """Write a line into somebody's ledger, as a reaper does."""
     with path.open("a", encoding="utf-8") as file:
-        _sync(file, Entry(event, kind, name, time.time()))
+        _sync(file, Entry(event, kind, name, time.time(), data or {}))
 
 
 def _sync(file: TextIO, entry: Entry) -> None:
-    file.write(json.dumps(asdict(entry)) + "\n")
+    line = {name: value for name, value in asdict(entry).items() if name != "data" or value}
+    file.write(json.dumps(line) + "\n")
     file.flush()
     os.fsync(file.fileno())
 
@@ -134,18 +137,19 @@ def entries(path: Path) -> Iterator[Entry]:
     for line in lines:
         try:
             found = json.loads(line)
-            yield Entry(str(found["event"]), str(found["kind"]), str(found["id"]), float(found["at"]))
+            known = str(found["event"]), str(found["kind"]), str(found["id"]), float(found["at"])
+            yield Entry(*known, dict(found.get("data", {})))
         except (ValueError, TypeError, KeyError):
             continue
 
 
 def held(lines: Iterator[Entry]) -> tuple[Entry, ...]:
-    """What these lines leave standing, the latest first: the order in which to remove it."""
+    """What these lines leave standing, with all data, the latest first: the order in which to remove it."""
     standing: dict[tuple[str, str], Entry] = {}
     for one in lines:
-        standing.pop((one.kind, one.id), None)
+        before = standing.pop((one.kind, one.id), None)
         if one.event != REMOVED and one.kind not in {OWNER, KEPT}:
-            standing[one.kind, one.id] = one
+            standing[one.kind, one.id] = replace(one, data={**(before.data if before else {}), **one.data})
     return tuple(reversed(standing.values()))
 
 

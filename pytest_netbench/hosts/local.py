@@ -21,7 +21,7 @@ from pytest_netbench.hosts.held import HeldWorkers
 from pytest_netbench.hosts.ledger import DIRECTORY, KEPT
 from pytest_netbench.hosts.model import Fleet, Host, Need
 from pytest_netbench.hosts.provider import Provider, ProviderContext
-from pytest_netbench.hosts.reap import reap
+from pytest_netbench.hosts.reap import reap_here
 from pytest_netbench.result.environment import environment
 from pytest_netbench.roles import Role
 
@@ -83,7 +83,7 @@ class LocalProvider(Provider):
         self._facts: Mapping[str, str | int] = {}
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(reap)
+        await asyncio.to_thread(reap_here)
         self._make_folders()
         up = await asyncio.to_thread(self._held.start, self._work / "holder.log", UP_DEADLINE)
         self._facts = _facts(up)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.model import Fleet, Host, Need
+from pytest_netbench.result.model import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class ProviderContext:
 
     ``run``: the run's id, part of every resource's name. ``ledger``: written before each create. ``drivers``: the table
     of driver rows as JSON text, handed to each worker at its start. ``settings``: the provider's own section of the
-    configuration. ``keep``: leave the hosts alive at the end (``--netbench-keep-hosts``).
+    configuration. ``keep``: leave the hosts alive at the end (``--netbench-keep-hosts``). ``upcoming``: what the tests
+    after the present one need. ``hurried``: whether somebody ends the run and may not wait long.
     """
 
     run: str
@@ -28,6 +30,8 @@ class ProviderContext:
     drivers: str
     settings: Mapping[str, object]
     keep: bool = False
+    upcoming: Callable[[], Sequence[Need]] = tuple
+    hurried: Callable[[], bool] = bool
 
 
 class Provider(ABC):
@@ -39,6 +43,12 @@ class Provider(ABC):
     name: ClassVar[str]
     shares_machine: ClassVar[bool] = False
     """Whether all its hosts are one machine, whose processors their drivers then share."""
+    parallel: ClassVar[bool] = True
+    """Whether each worker of pytest-xdist may have hosts of its own."""
+    forecasts: ClassVar[bool] = False
+    """Whether it wants to know what later tests need."""
+    salvages_cheaply: ClassVar[bool] = True
+    """Whether logs may be fetched after every round; else only after one that failed."""
 
     @classmethod
     @abstractmethod
@@ -69,6 +79,14 @@ class Provider(ABC):
     @abstractmethod
     async def salvage(self, host: Host, into: Path) -> None:
         """Copy what can be had of a host's logs into a folder, also from a dead host; a missing one is no error."""
+
+    def cost(self, fleet: Fleet) -> Cost | None:  # noqa: ARG002  most cost nothing
+        """What a test with these hosts has cost up to now; None where that isn't counted."""
+        return None
+
+    def hurry(self) -> None:
+        """Somebody ends the run, and may not wait: only begin what must be done; this is called by signals."""
+        return
 
     @abstractmethod
     def sweep(self) -> None:

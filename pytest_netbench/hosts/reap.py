@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_netbench.errors import UsageError, nearest
+from pytest_netbench.errors import HostError, UsageError, nearest
 from pytest_netbench.hosts.ledger import (
     DIRECTORY,
     KEPT,
@@ -26,6 +28,8 @@ from pytest_netbench.hosts.ledger import (
 
 LEASE = 24 * 3600.0
 """Seconds after which kept hosts of a run may be removed with ``--expired``."""
+DYING = 5.0
+"""Seconds for a killed process to be gone; a busy kernel takes its time."""
 FORGET = 7 * 24 * 3600.0
 """Seconds after which the ledger of a dead run that holds nothing is removed."""
 
@@ -40,21 +44,48 @@ class Reaped:
 
 
 def reap(run: str | None = None, *, expired: bool = False) -> tuple[Reaped, ...]:
-    """Remove what dead runs left; a named run's, also while it lives; with ``expired`` also hosts kept too long.
+    """Remove what dead runs left on this machine and elsewhere; as ``reaping``.
 
     :raises UsageError: if no run of that name is known; names the nearest.
+    :raises HostError: if something elsewhere can't be removed, after all others were.
+    """
+    return tuple(reaping(run, expired=expired))
+
+
+def reap_here() -> None:
+    """Remove what dead runs left on this machine; what they left elsewhere takes its time, and isn't touched."""
+    for path in sorted(state_folder().glob("*.jsonl")):
+        if not is_alive(owner(path)) and not _kept(path):
+            for _ in _reap_here(path):
+                continue
+            _forget(path)
+
+
+def reaping(run: str | None = None, *, expired: bool = False) -> Iterator[Reaped]:
+    """Remove what dead runs left, and tell of each thing as it goes.
+
+    A named run's, also while it lives; with ``expired`` also hosts that were kept too long.
+
+    :raises UsageError: if no run of that name is known; names the nearest.
+    :raises HostError: if something elsewhere can't be removed, after all others were.
     """
     ledgers = {path.stem: path for path in sorted(state_folder().glob("*.jsonl"))}
     if run is not None:
         if run not in ledgers:
             raise UsageError(f"no ledger of a run {run!r}: {nearest(run, ledgers)}")
-        return _reap(ledgers[run])
-    removed: list[Reaped] = []
-    for path in ledgers.values():
-        if not is_alive(owner(path)) and (expired or not _kept(path)):
-            removed += _reap(path)
-            _forget(path)
-    return tuple(removed)
+        ledgers = {run: ledgers[run]}
+    errors: list[str] = []
+    for name, path in ledgers.items():
+        if run is None and (is_alive(owner(path)) or not (expired or not _kept(path))):
+            continue
+        try:
+            yield from _reap_elsewhere(path)
+        except HostError as error:
+            errors.append(f"{name}: {error}")
+        yield from _reap_here(path)
+        _forget(path)
+    if errors:
+        raise HostError("\n".join(errors))
 
 
 def _kept(path: Path) -> bool:
@@ -63,13 +94,20 @@ def _kept(path: Path) -> bool:
     return bool(marks) and time.time() - marks[-1].at < LEASE
 
 
-def _reap(path: Path) -> tuple[Reaped, ...]:
-    removed = []
+def _reap_here(path: Path) -> Iterator[Reaped]:
     for one in held(entries(path)):
-        _remove(one)
-        append(path, REMOVED, one.kind, one.id)
-        removed.append(Reaped(path.stem, one.kind, one.id))
-    return tuple(removed)
+        if one.kind in {PROCESS, DIRECTORY}:
+            _remove(one)
+            append(path, REMOVED, one.kind, one.id)
+            yield Reaped(path.stem, one.kind, one.id)
+
+
+def _reap_elsewhere(path: Path) -> Iterator[Reaped]:
+    if any(one.kind not in {PROCESS, DIRECTORY} for one in held(entries(path))):
+        from pytest_netbench.hosts.aws.reaper import clean
+
+        for one in clean(path):
+            yield Reaped(path.stem, one.kind, one.id)
 
 
 def _remove(one: Entry) -> None:
@@ -91,6 +129,7 @@ def _kill(identity: str) -> None:
     try:
         if is_alive(identity):
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [], DYING)  # readable when it is gone
     except ProcessLookupError:
         return
     finally:
@@ -98,5 +137,5 @@ def _kill(identity: str) -> None:
 
 
 def _forget(path: Path) -> None:
-    if time.time() - path.stat().st_mtime > FORGET:
+    if not held(entries(path)) and time.time() - path.stat().st_mtime > FORGET:
         path.unlink(missing_ok=True)

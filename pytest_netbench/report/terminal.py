@@ -23,7 +23,7 @@ def lines(session: SessionRecord, width: int, *, verbose: bool = False) -> list[
     made = [_line("", "median", "95 % interval", figure)]
     for test in session.tests:
         how = f"{rounds(test)} round{'s' * (len(test.rounds) != 1)}" if test.rounds else test.outcome
-        made.append(f"{test.nodeid}  ({how})")
+        made.append(f"{test.nodeid}  ({how})" + (f"  {test.cost}" if test.cost else ""))
         for name, one in headline(test).items():
             line = _line(name, show(one.median, one.unit), _interval(one.ci, one.unit), figure)
             made.append(f"{line}  ({one.note})" if one.note else line)

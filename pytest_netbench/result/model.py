@@ -140,12 +140,24 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What the hosts of one test cost: seconds of all hosts together, dollars, and the day of the prices."""
+
+    host_seconds: float
+    dollars: float
+    prices_of: str
+
+    def __str__(self) -> str:
+        return f"${self.dollars:.4f} for {self.host_seconds:.0f} host-seconds (list prices of {self.prices_of})"
+
+
+@dataclass(frozen=True, slots=True)
 class TestRecord:
     """One test as results.json has it; ``outcome`` is pytest's word, filled in after the test ended.
 
     ``summary`` is the candidate's where there are arms, ``summary_ref`` the reference's. ``note``: what a reader must
     know of the hosts. ``reason``: why the verdict is what it is; ``verdicts`` has each metric's. ``gates``: the limits
-    that the test declares, as pairs of ``fail_above`` and ``must_detect``.
+    that the test declares, as pairs of ``fail_above`` and ``must_detect``. ``cost``: None where hosts cost nothing.
     """
 
     __test__ = False  # not a test class, whatever its name says to pytest
@@ -166,6 +178,7 @@ class TestRecord:
     verdicts: Mapping[str, MetricVerdict] = field(default_factory=lambda: MappingProxyType({}))
     comparison: Comparison | None = None
     gates: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)

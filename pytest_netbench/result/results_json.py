@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pytest_netbench.errors import ResultsError
-from pytest_netbench.result.model import Better, Round, SessionRecord, Summary, TestRecord, Verdict
+from pytest_netbench.result.model import Better, Cost, Round, SessionRecord, Summary, TestRecord, Verdict
 from pytest_netbench.result.reading import (
     Element,
     enum,
@@ -92,6 +93,8 @@ def _test(test: TestRecord) -> _Object:
     made["verdict"] = {"state": test.verdict.value, "metrics": verdicts_to_json(test.verdicts)}
     if test.comparison is not None:
         made["verdict"]["comparison"] = comparison_to_json(test.comparison)
+    if test.cost is not None:
+        made["cost"] = asdict(test.cost)
     return made | {name: words for name, words in (("note", test.note), ("reason", test.reason)) if words}
 
 
@@ -179,7 +182,12 @@ def _read_test(test: Element) -> TestRecord:
         note=test.get("note", text, ""),
         reason=test.get("reason", text, ""),
         summary_ref=test.get("summary_ref", lambda one: one.members(_read_summary), {}),
+        cost=test.get("cost", _read_cost) if "cost" in test else None,
     )
+
+
+def _read_cost(one: Element) -> Cost:
+    return Cost(one.get("host_seconds", number), one.get("dollars", number), one.get("prices_of", text))
 
 
 def _read_round(one: Element) -> Round:

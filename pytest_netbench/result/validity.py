@@ -325,6 +325,13 @@ def _clock_steady(case: _Case) -> Iterator[str]:
             yield f"{host.host}: its clock was set by {show(host.clock_step_s, 's')} during the run"
 
 
+def _within_allowances(case: _Case) -> Iterator[str]:
+    """No cloud held traffic back because a host was above its share."""
+    for host in case.hosts:
+        for name, grown in host.counters.allowances_exceeded.items() if host.counters is not None else ():
+            yield f"{host.host}: the network held back {count(grown, 'packet')}: above its share ({name})"
+
+
 RULES: tuple[Callable[[_Case], Iterator[str]], ...] = (
     _all_report,
     _expected_end,
@@ -338,6 +345,7 @@ RULES: tuple[Callable[[_Case], Iterator[str]], ...] = (
     _no_drops,
     _not_starved,
     _clock_steady,
+    _within_allowances,
 )
 
 OUTSIDE: tuple[Callable[[_Case], Iterator[str]], ...] = (_not_starved, _clock_steady)

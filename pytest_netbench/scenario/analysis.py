@@ -76,6 +76,14 @@ def analyse(scenario: Scenario) -> Analysis:
     )
 
 
+def volume(scenario: Scenario | None) -> float:
+    """Bytes that one round moves, both ways, as far as the scenario tells; where time decides how much, none."""
+    if scenario is None:
+        return 0.0
+    found = analyse(scenario)
+    return float((found.client_to_server_bytes or 0) + (found.server_to_client_bytes or 0))
+
+
 def _plain(scenario: Scenario, extensions: Sequence[Feature]) -> Shape | str:
     if beyond := [one.word for one in extensions if one is not Feature.REPEAT]:
         return f"it requires {', '.join(beyond)}, which no plain transfer has"

@@ -11,11 +11,12 @@ import ctypes
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_netbench.drivers import proc
+from pytest_netbench.telemetry import allowances
 from pytest_netbench.telemetry.model import KernelCounters, MachineUse
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Window:
     stolen_ticks: int
     busy_ticks: int = 0
     clock_ns: int = 0
+    allowances: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def now(cls, net: Path = Path("/proc/self/net"), stat: Path = Path("/proc/stat")) -> Window:
@@ -169,7 +171,14 @@ class Window:
         cpu, stolen, busy = cpu_ticks(_text(stat))
         drops = snmp.get("Udp.RcvbufErrors", 0) + snmp6.get("Udp6RcvbufErrors", 0)
         return cls(
-            _namespace(), snmp.get("Tcp.RetransSegs", 0), drops, cpu, stolen, busy, time.time_ns() - time.monotonic_ns()
+            _namespace(),
+            snmp.get("Tcp.RetransSegs", 0),
+            drops,
+            cpu,
+            stolen,
+            busy,
+            time.time_ns() - time.monotonic_ns(),
+            allowances.exceeded(),
         )
 
     def until(self, end: Window) -> KernelCounters:
@@ -178,6 +187,7 @@ class Window:
             self.namespace,
             end.tcp_retransmits - self.tcp_retransmits,
             end.udp_rcvbuf_drops - self.udp_rcvbuf_drops,
+            {name: grown for name, value in end.allowances.items() if (grown := value - self.allowances.get(name, 0))},
         )
 
     def use(self, end: Window) -> MachineUse:

@@ -174,11 +174,14 @@ class KernelCounters:
     """Growth of the kernel's counters in the window, for the network namespace named ``namespace``.
 
     Hosts that share a namespace see the same growth: it is counted once a namespace, never summed over hosts.
+    ``allowances_exceeded``: packets that a cloud's network held back, by the counter's name; those that didn't grow are
+    left out.
     """
 
     namespace: str
     tcp_retransmits: int
     udp_rcvbuf_drops: int
+    allowances_exceeded: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,14 @@ def test_lines_have_the_contracts_form(ledger: Ledger) -> None:
         assert json.loads(line).keys() == {"event", "kind", "id", "at"}
 
 
+def test_what_a_reaper_must_know_is_kept_from_intent_to_deed(ledger: Ledger) -> None:
+    """The whole request, and what its answer added."""
+    ledger.intent("instances", "token", {"request": {"MinCount": 2}})
+    ledger.made("instances", "token", {"ids": ["i-1", "i-2"]})
+    (found,) = ledger.held()
+    assert found.data == {"request": {"MinCount": 2}, "ids": ["i-1", "i-2"]}
+
+
 @given(st.binary(max_size=60))
 def test_a_torn_end_loses_nothing_before_it(tmp_path_factory: pytest.TempPathFactory, torn: bytes) -> None:
     """Whatever a crash leaves after the last whole line is passed over."""

@@ -118,7 +118,7 @@ def test_clients_before_servers_is_explained(project: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("marker", "reason"),
     [
-        ('scenario=SHORT, provider="aws"', "unknown provider 'aws'"),
+        ('scenario=SHORT, provider="azure"', "unknown provider 'azure'"),
         ('scenario=SHORT, drivers=["tpc"]', "unknown driver 'tpc': did you mean 'tcp'"),
         ("scenario=SHORT, ronds=1", "unknown argument 'ronds': did you mean 'rounds'"),
         ("clients=1", "needs servers="),

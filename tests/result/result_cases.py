@@ -76,7 +76,7 @@ def host(name: str, *connections: ConnectionReport, **more: Any) -> HostReport:
         began_ns=more.pop("began", 0),
         ended_ns=more.pop("ended", 2000 * MS),
         ending=more.pop("ending", Ending(0, None, expected=True)),
-        counters=KernelCounters(more.pop("namespace", "one"), resent, drops),
+        counters=KernelCounters(more.pop("namespace", "one"), resent, drops, more.pop("held_back", {})),
         starved=more.pop("starved", ""),
         use=more.pop("use", None),
         clock_step_s=more.pop("clock_step", 0.0),

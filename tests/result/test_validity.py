@@ -74,6 +74,11 @@ CASES = [
         id="clock set",
     ),
     pytest.param(
+        {"hosts": swap(download(), held_back={"bw_in_allowance_exceeded": 12})},
+        "client0: the network held back 12 packets: above its share (bw_in_allowance_exceeded)",
+        id="held back by a cloud",
+    ),
+    pytest.param(
         {"hosts": download(), "skew_s": 0.0062},
         "the clients began 6.2 ms apart, armed drivers may 5 ms",
         id="skew of armed clients",

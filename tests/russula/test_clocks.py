@@ -172,3 +172,24 @@ def test_a_failure_while_clocks_are_measured_is_raised_at_once(tmp_path: Path, f
         assert not began
 
     in_virtual_time(main)
+
+
+@pytest.mark.parametrize("clock", CLOCKS.values(), ids=CLOCKS)
+def test_clocks_can_be_measured_where_no_start_is_agreed(tmp_path: Path, clock: tuple[Wrong, ...]) -> None:
+    """As of servers on machines of their own: what they date is then told on the coordinator's clock."""
+
+    async def main() -> None:
+        room, began = Room(tmp_path, Faults(delay=0.001), seed=1), dict[str, int]()
+        names = [f"w{number}" for number in range(len(clock))]
+        for name, one in zip(names, clock, strict=True):
+            room.worker(CLIENT, Worker(dials(one, began)), name, one)
+        async with room.drive(CLIENT, *map(room.target, names)) as group:
+            await group.run_till(NetbenchClient.READY)
+            await group.measure_clocks()
+            for name in names:
+                found = group.snapshot().workers[name].clock
+                assert found is not None
+                here = found.first.at_ns
+                assert abs(group.here(name, found.there(here)) - here) <= 2
+
+    in_virtual_time(main)

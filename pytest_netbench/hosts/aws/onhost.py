@@ -1,0 +1,195 @@
+"""What does an instance do with the bundle? It fetches what it needs, checks it, starts the worker, says what it is.
+
+``python3 bundle.pyz boot FOLDER URL SHA256`` is what SSM runs, as root: it ends when the worker listens, and prints one
+line of JSON. ``work FOLDER`` is the worker, as an ordinary user. This file runs on hosts: standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+FETCH_S, UP_S = 60.0, 20.0
+"""Seconds for a file to come, and for the worker to listen."""
+USER = "netbench"
+ROOT_MARK = "@ROOT@"
+"""Stands for this host's folder in the table of drivers, which is written where nobody knows it."""
+LOG, READY, TABLE, HOST, CREDENTIALS, SITE, BIN = (
+    "worker.log",
+    "ready",
+    "table.json",
+    "host.json",
+    "credentials",
+    "site",
+    "bin",
+)
+TAIL = 4000
+
+
+class BootError(Exception):
+    """The host can't be made ready; its text goes into the invocation's errors."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Boot, or work."""
+    if words[0] == "work":
+        return work(Path(words[1]))
+    try:
+        print(json.dumps(boot(Path(words[1]), words[2], words[3])))  # noqa: T201  SSM reads it
+    except BootError as error:
+        print(f"netbench: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def boot(root: Path, url: str, digest: str) -> Mapping[str, Any]:
+    """Make the host ready; what it is.
+
+    :raises BootError: if something doesn't come, isn't what it should be, or the worker isn't up in time.
+    """
+    manifest = json.loads(fetch(url, digest))
+    address = next((one for one in own_addresses() if one in manifest["hosts"]), "")
+    if not address:
+        raise BootError(f"none of this host's addresses ({', '.join(own_addresses())}) is in the manifest")
+    for one in manifest["files"]:
+        _bring(root / BIN / one["path"], one["url"], one["sha256"])
+    host = manifest["hosts"][address]
+    if not (root / READY).exists():
+        user = _user()
+        _unpack(root)
+        _write(root, host, manifest["table"], address, manifest["port"], user)
+        _start(root, user, manifest["run"])
+    _wait(root)
+    from pytest_netbench.hosts.aws.facts import facts
+
+    return {"name": host["name"], "address": address, "facts": facts(address)}
+
+
+def own_addresses() -> list[str]:
+    """This host's addresses, by ``hostname -I``."""
+    done = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False)
+    return done.stdout.split()
+
+
+def fetch(url: str, digest: str) -> bytes:
+    """What is at a URL, if it is what was meant.
+
+    :raises BootError: if it can't be had, or has another SHA-256.
+    """
+    what = url.partition("?")[0]
+    try:
+        with urllib.request.urlopen(url, timeout=FETCH_S) as answer:  # noqa: S310  https, or the emulation's own
+            data: bytes = answer.read()
+    except OSError as error:
+        raise BootError(f"{what} can't be fetched: {error}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != digest:
+        raise BootError(f"{what} has SHA-256 {found}, expected {digest}")
+    return data
+
+
+def _bring(path: Path, url: str, digest: str) -> None:
+    """A program, unless it is here already."""
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(fetch(url, digest))
+    part.chmod(0o755)
+    part.replace(path)
+
+
+def _user() -> str:
+    """The ordinary user that runs the worker, made if need be; none in an emulated host, which has no users."""
+    if "NETBENCH_ROOT" in os.environ or os.getuid() != 0:
+        return ""
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--create-home", "--shell", "/usr/sbin/nologin", USER], check=True)
+    return USER
+
+
+def _unpack(root: Path) -> None:
+    """The bundle as files: drivers are programs of their own."""
+    with zipfile.ZipFile(sys.argv[0]) as bundle:
+        bundle.extractall(root / SITE)
+    if not any((root / SITE).rglob(f"*.{sys.implementation.cache_tag}.pyc")):  # compiled by another Python
+        import compileall
+
+        compileall.compile_dir(root / SITE, quiet=2)
+
+
+def _write(root: Path, host: Mapping[str, Any], table: str, address: str, port: int, user: str) -> None:
+    (root / TABLE).write_text(table.replace(ROOT_MARK, str(root)))
+    (root / HOST).write_text(json.dumps({"name": host["name"], "address": f"tcp://{address}:{port}"}))
+    folder = root / CREDENTIALS
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name, text in host["credentials"].items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+    (root / "work").mkdir(mode=0o700, exist_ok=True)
+    if user:
+        for path in (root, folder, *folder.iterdir(), root / "work"):
+            shutil.chown(path, user, user)
+
+
+def _start(root: Path, user: str, run: str) -> None:
+    """Start the worker as a service of its own, which outlives this command."""
+    program = [sys.executable, "-I", "-S", str(root / SITE / "__main__.py"), "work", str(root)]
+    options = ["--quiet", "--collect", f"--unit=netbench-{run}", "--property=LimitNOFILE=1048576"]
+    command = ["systemd-run", *options, *([f"--uid={user}"] if user else []), "--", *program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BootError(f"the worker can't be started: {done.stderr.strip()}")
+
+
+def _wait(root: Path) -> None:
+    end = time.monotonic() + UP_S
+    while not (root / READY).exists():
+        if time.monotonic() > end:
+            raise BootError(f"the worker doesn't listen after {UP_S:g} s:\n{tail(root / LOG)}")
+        time.sleep(0.01)
+
+
+def tail(path: Path) -> str:
+    """The end of a log."""
+    try:
+        return path.read_text(errors="replace")[-TAIL:].strip()
+    except OSError:
+        return "(there is no log)"
+
+
+def work(root: Path) -> int:
+    """Be the worker; what it says goes into its log."""
+    log = os.open(root / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.umask(0o077)
+    from pytest_netbench import worker
+    from russula.credentials import Credentials
+
+    host = json.loads((root / HOST).read_text())
+
+    def ready(address: str) -> None:
+        part = root / f"{READY}.part"
+        part.write_text(address)
+        part.replace(root / READY)
+
+    credentials = Credentials.read(root / CREDENTIALS, host["name"])
+    with suppress(KeyboardInterrupt):
+        worker.main(host["address"], (root / TABLE).read_text(), root / "work", ready, credentials)
+    return 0

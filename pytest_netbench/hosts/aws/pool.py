@@ -1,0 +1,207 @@
+"""Which hosts does a run have, and which serve the next test? Used again where they fit, launched where they don't.
+
+Calls block, and belong to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from pytest_netbench.errors import HostError, UsageError
+from pytest_netbench.hosts.aws import journal, prices, request
+from pytest_netbench.hosts.aws.api import Aws
+from pytest_netbench.hosts.aws.launch import Launcher
+from pytest_netbench.hosts.aws.plan import Launch, Slot, attempts, fits, slots
+from pytest_netbench.hosts.aws.preflight import Site, preflight
+from pytest_netbench.hosts.aws.ready import Preparer, Ready
+from pytest_netbench.hosts.aws.settings import AwsSettings
+from pytest_netbench.hosts.aws.ssm import Commands
+from pytest_netbench.hosts.model import Hosts, Need
+from pytest_netbench.hosts.provider import ProviderContext
+from pytest_netbench.roles import Role
+from russula.credentials import Credentials
+
+Way: TypeAlias = tuple[Launch, ...]
+
+SPARE_NAMES = 16
+"""Workers of each role that have credentials from the begin, so that a larger test than foreseen may follow."""
+ANSWERS = 2.0
+"""Seconds for a worker that lives to take a connection."""
+LEAST_LIFE = 120.0
+"""Seconds that a host must still have to live when a test begins."""
+
+
+@dataclass
+class Place:
+    """A host of this run, the slot that it fills, and what it costs a second."""
+
+    slot: Slot
+    ready: Ready
+    dollars_second: float
+
+
+class Pool:
+    """The hosts of one run.
+
+    :raises HostError: from its making, if hosts can't be made there; nothing is made yet.
+    """
+
+    def __init__(self, context: ProviderContext, settings: AwsSettings, aws: Aws) -> None:
+        self._context, self._settings, self._aws = context, settings, aws
+        self._expires = time.monotonic() + settings.life
+        expires = int(time.time() + settings.life)
+        identity = request.Identity(context.ledger.run, settings.owner, expires, secrets.token_hex(8))
+        named = {kind.type for need in context.upcoming() for kind in need.kinds.values()} - {""}
+        self._site = preflight(aws, settings, frozenset((*settings.types, *named)))
+        self._launcher = Launcher(aws, context.ledger, settings, self._site, identity)
+        commands = Commands(aws, context.ledger.run, settings.poll, self._launcher.look)
+        self._preparer = Preparer(aws, context.ledger, settings, self._site, commands, context.drivers)
+        self._places: dict[str, Place] = {}
+        self._spent = 0.0
+        journal.begin(context.ledger, aws.where, self._site.network.bucket, self._site.network.vpc)
+
+    @property
+    def credentials(self) -> Credentials:
+        """The coordinator's."""
+        return self._preparer.coordinator
+
+    def log(self, name: str) -> str | None:
+        """The end of the log of a host's worker; None if there is no such host.
+
+        :raises HostError: if it doesn't answer.
+        """
+        place = self._places.get(name)
+        return None if place is None else self._preparer.log(place.ready)
+
+    def network_of(self, type_: str) -> str:
+        """What AWS says of a type's network."""
+        return self._site.types[type_].network
+
+    def hosts(self, need: Need) -> list[Place]:
+        """The hosts for a test, each with a worker that listens.
+
+        :raises HostError: if one can't be made; names it, and what was said.
+        :raises UsageError: if they could cost more than they may.
+        """
+        if time.monotonic() > self._expires - LEAST_LIFE:
+            raise HostError(f"the run's hosts have lived for {self._settings.life:g} s: raise [providers.aws] life")
+        wanted = slots(need)
+        if self._preparer.issue(self._names(need)):
+            self._retire(list(self._places))
+        self._retire([slot.name for slot in wanted if slot.name in self._places and not self._serves(slot)])
+        missing = [slot for slot in wanted if slot.name not in self._places]
+        if missing:
+            self._launch(missing, need)
+        self._bring(need, [self._places[slot.name] for slot in wanted])
+        return [self._places[slot.name] for slot in wanted]
+
+    def _names(self, need: Need) -> list[str]:
+        """The names of all workers, of this test and those to come, so that one authority certifies all."""
+        most = dict.fromkeys(Role, SPARE_NAMES)
+        asked = need.servers + need.clients
+        for one in (need, *self._context.upcoming()):
+            most[Role.SERVER] = max(most[Role.SERVER], one.servers)
+            most[Role.CLIENT] = max(most[Role.CLIENT], one.clients)
+        if asked > self._settings.max_hosts:
+            raise UsageError(f"{asked} hosts are needed, [providers.aws] max_hosts is {self._settings.max_hosts}")
+        return [f"{role.value}-{index}" for role, count in most.items() for index in range(count)]
+
+    def _serves(self, slot: Slot) -> bool:
+        """Whether the host in this place is of the right kind, and its worker takes connections."""
+        place = self._places[slot.name]
+        one = place.ready.instance
+        if not fits(slot.kind, Hosts(one.type, one.placement or "none", one.zone)):
+            return False
+        try:
+            with socket.create_connection((self.address(place.ready), self._settings.port), ANSWERS):
+                return True
+        except OSError:
+            return False
+
+    def _launch(self, missing: Sequence[Slot], need: Need) -> None:
+        site = self._extended([slot.kind.type for slot in missing if slot.kind.type])
+        beside = {one.ready.instance.zone for one in self._places.values()}
+        ways = attempts(
+            missing,
+            self._settings,
+            sorted(site.network.subnets),
+            site.offered,
+            site.types,
+            beside=next(iter(beside)) if len(beside) == 1 else "",
+        )
+        first = next(ways)
+        site.check_quota([launch.type for launch in first for _ in launch.slots])
+        self._check_cost(need, first)
+        types = [site.types[launch.type] for launch in first]
+        programs = self._preparer.programs(need.drivers, types)
+        if not self._places:
+            self._launcher.may_launch(first[0], site.network.subnets[first[0].zone])
+        made = self._launcher.launch(_chained(first, ways))
+        ready = self._preparer.prepare({slot.name: one for slot, one in made.items()}, programs)
+        by_name = {one.name: one for one in ready}
+        for slot in missing:
+            one = by_name[slot.name]
+            self._places[slot.name] = Place(slot, one, self._price(one.instance.type))
+
+    def _extended(self, types: Sequence[str]) -> Site:
+        """The site, with types that nobody had foreseen."""
+        new = frozenset(types) - set(self._site.types)
+        if new:
+            self._site.learn(preflight(self._aws, self._settings, new))
+        return self._site
+
+    def _bring(self, need: Need, places: Sequence[Place]) -> None:
+        """Programs that the hosts of earlier tests don't have yet."""
+        wanted = self._preparer.programs(need.drivers, [])
+        lacking = [one for one in places if not {blob.path for blob in wanted} <= one.ready.programs]
+        if lacking:
+            hosts = {one.ready.name: one.ready.instance for one in lacking}
+            for place, ready in zip(lacking, self._preparer.prepare(hosts, wanted), strict=True):
+                have = place.ready.programs | ready.programs
+                place.ready = replace(ready, programs=have)
+
+    def _retire(self, names: Sequence[str]) -> None:
+        """Let hosts go."""
+        going = [self._places.pop(name) for name in names if name in self._places]
+        now = time.monotonic()
+        self._spent += sum(one.dollars_second * (now - one.ready.instance.born) for one in going)
+        self._launcher.terminate([one.ready.instance.id for one in going])
+
+    def release(self) -> None:
+        """Let those go that no test needs any more; without a forecast, none."""
+        upcoming = self._context.upcoming()
+        if not upcoming:
+            return
+        needed = {slot.name for need in upcoming for slot in slots(need)}
+        with suppress(HostError):
+            self._retire([name for name in self._places if name not in needed])
+
+    def address(self, ready: Ready) -> str:
+        """Where its worker is reached from here."""
+        public = self._settings.control == "public" and ready.instance.public
+        return ready.instance.public if public else ready.instance.private
+
+    def _price(self, type_: str) -> float:
+        if self._settings.emulated and type_ not in prices.table().types:
+            return 0.0
+        return prices.table().second(type_, self._aws.where.region, self._settings.price)
+
+    def _check_cost(self, need: Need, launches: Way) -> None:
+        types = [one.type for one in launches for _ in one.slots]
+        zones = {one.zone for one in launches} | {one.ready.instance.zone for one in self._places.values()}
+        wanted = prices.estimate(
+            [self._price(one) for one in types], self._settings.life, need.volume, len(zones), prices.table()
+        )
+        spent = self._spent + sum(one.dollars_second for one in self._places.values()) * self._settings.life
+        prices.check(spent, wanted, self._settings.max_cost)
+
+
+def _chained(first: Way, rest: Iterator[Way]) -> Iterator[Way]:
+    yield first
+    yield from rest

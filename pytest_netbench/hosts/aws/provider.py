@@ -1,0 +1,227 @@
+"""How do EC2 instances serve tests? Launched when a test needs them, used again by the next, gone at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from pytest_netbench.errors import HostError, UsageError
+from pytest_netbench.hosts.aws import prices, request
+from pytest_netbench.hosts.aws.api import Aws, Where
+from pytest_netbench.hosts.aws.bundle import bundle
+from pytest_netbench.hosts.aws.pool import Place, Pool
+from pytest_netbench.hosts.aws.reaper import Reaper, clean
+from pytest_netbench.hosts.aws.settings import settings_from
+from pytest_netbench.hosts.ledger import KEPT
+from pytest_netbench.hosts.model import Fleet, Host, Need
+from pytest_netbench.hosts.provider import Provider, ProviderContext
+from pytest_netbench.result.model import Cost
+from pytest_netbench.roles import Role
+
+EMULATED = (
+    "emulated AWS: hosts are processes on this machine's loopback, and their figures say nothing about EC2; "
+    "what is proved is the way there"
+)
+
+
+class AwsProvider(Provider):
+    """Hosts on EC2; ``[providers.aws]`` says where."""
+
+    name: ClassVar[str] = "aws"
+    parallel: ClassVar[bool] = False
+    forecasts: ClassVar[bool] = True
+    salvages_cheaply: ClassVar[bool] = False
+
+    @classmethod
+    def refuses(cls, need: Need) -> str | None:
+        """Emulated links, and MTUs that EC2's interfaces don't have."""
+        if need.link is not None:
+            return "EC2's network is what it is: no link is emulated there"
+        if "quic" in need.drivers:
+            return "its hosts have Python and nothing else, the built-in driver quic needs aioquic there"
+        if need.mtu not in {None, request.MTU}:
+            return f"EC2's interfaces have an MTU of {request.MTU}, {need.mtu} is needed"
+        return None
+
+    def __init__(self, context: ProviderContext) -> None:
+        self._context = context
+        self._settings = settings_from(context.settings)
+        self._costs: dict[int, tuple[float, float | None, tuple[Place, ...]]] = {}
+        self._work = threading.Lock()
+        self._aws: Aws | None = None
+        self._reaper: Reaper | None = None
+        self._emulation: Any = None
+        self._ended = False
+
+    # --- begin and end -----------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        try:
+            await asyncio.to_thread(self._begin)
+        except BaseException:
+            await asyncio.to_thread(self._stop_emulation)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._context.hurried():
+            self.sweep()
+        elif not self._ended:
+            await asyncio.to_thread(self._end)
+
+    def _begin(self) -> None:
+        if self._settings.emulate:
+            self._emulate()
+        ledger, settings = self._context.ledger, self._settings
+        self._aws = aws = Aws(Where.of(settings))
+        aws.warm_up("ssm", "s3")
+        threading.Thread(target=bundle, daemon=True).start()  # while AWS is asked
+        self._pool = Pool(self._context, settings, aws)
+        lifelines = [self._emulation.lifeline] if self._emulation is not None else []
+        self._reaper = None if self._context.keep else Reaper(ledger.path, lifelines)
+
+    def _emulate(self) -> None:
+        """Start an AWS on this machine, with the stack in it."""
+        from pytest_netbench.testing.aws.emulation import started_for
+
+        if self._context.keep:
+            raise UsageError("--netbench-keep-hosts: emulated hosts end with the run that emulates them")
+        self._emulation = started_for(self._context.ledger, self._settings.stack)
+        self._settings = settings_from({**self._context.settings, **self._emulation.settings(), "emulate": True})
+
+    def _stop_emulation(self) -> None:
+        emulation, self._emulation = self._emulation, None
+        if emulation is not None:
+            emulation.stop_for(self._context.ledger)
+
+    def sweep(self) -> None:
+        """Remove everything, now; where that may not take its time, it is left to the reaper."""
+        if self._ended:
+            return
+        if self._context.hurried():
+            self.hurry()
+            return
+        try:
+            self._end()
+        except HostError as error:
+            run = self._context.ledger.run
+            print(f"netbench: {run} isn't removed: {error}\n`netbench reap {run}` tries again", file=sys.stderr)  # noqa: T201
+
+    def hurry(self) -> None:
+        """Hand everything over to the reaper, at once: it begins as soon as its pipe is closed."""
+        if self._ended or self._context.keep:
+            return
+        self._ended = True
+        if self._aws is not None:
+            self._aws.stop()
+        if self._reaper is not None:
+            self._reaper.hand_over()
+        if self._emulation is not None:
+            self._emulation.abandon()
+
+    def _end(self) -> None:
+        """Remove everything, and wait until it is gone."""
+        self._ended = True
+        if self._aws is not None:
+            self._aws.stop()
+        if self._context.keep:
+            self._context.ledger.made(KEPT, self._context.run)
+            return
+        try:
+            with self._work:
+                clean(self._context.ledger.path)
+            if self._reaper is not None:
+                self._reaper.dismiss()
+        finally:
+            if self._reaper is not None:
+                self._reaper.hand_over()
+            self._stop_emulation()
+
+    # --- hosts for a test --------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def fleet(self, need: Need) -> AsyncIterator[Fleet]:
+        """Hosts for one test; those that later tests don't need are gone when it is left."""
+        places = await asyncio.to_thread(self._exclusively, need)
+        made = Fleet(
+            servers=tuple(self._host(one) for one in places if one.slot.role is Role.SERVER),
+            clients=tuple(self._host(one) for one in places if one.slot.role is Role.CLIENT),
+            note=self._note(places),
+            credentials=self._pool.credentials if places else None,
+        )
+        began = time.monotonic()
+        self._costs[id(made)] = began, None, tuple(places)
+        try:
+            yield made
+        finally:
+            self._costs[id(made)] = began, time.monotonic(), tuple(places)
+        await asyncio.to_thread(self._release)
+
+    def _release(self) -> None:
+        with self._work:
+            if not self._ended:
+                self._pool.release()
+
+    def _exclusively(self, need: Need) -> list[Place]:
+        with self._work:
+            if self._ended:
+                raise HostError("this run is being ended")
+            return self._pool.hosts(need)
+
+    # --- what a test sees --------------------------------------------------------------------------
+
+    def _host(self, place: Place) -> Host:
+        ready, one = place.ready, place.ready.instance
+        return Host(
+            name=ready.name,
+            role=place.slot.role,
+            index=place.slot.index,
+            control=f"tcp://{self._pool.address(ready)}:{self._settings.port}",
+            data=one.private,
+            facts={
+                "instance": one.id,
+                "type": one.type,
+                "zone": one.zone,
+                "placement": one.placement or "none",
+                "image": one.image,
+                "network": self._pool.network_of(one.type),
+                **ready.facts,
+            },
+            pin=ready.pin,
+        )
+
+    def _note(self, places: Sequence[Place]) -> str:
+        zones = {one.ready.instance.zone for one in places}
+        far = [f"hosts are in {len(zones)} zones: {', '.join(sorted(zones))}"] if len(zones) > 1 else []
+        return "; ".join([*([EMULATED] if self._settings.emulated else []), *far])
+
+    async def salvage(self, host: Host, into: Path) -> None:
+        """The end of the worker's log, by SSM; a host that doesn't answer has none."""
+        if not self._ended:
+            with suppress(HostError):
+                await asyncio.to_thread(self._save_log, host.name, into)
+
+    def _save_log(self, name: str, into: Path) -> None:
+        if (text := self._pool.log(name)) is not None:
+            into.mkdir(parents=True, exist_ok=True)
+            (into / "worker.log").write_text(text)
+
+    # --- money -------------------------------------------------------------------------------------
+
+    def cost(self, fleet: Fleet) -> Cost | None:
+        """Host-seconds of the test, and dollars at list prices."""
+        if id(fleet) not in self._costs:
+            return None
+        began, ended, places = self._costs[id(fleet)]
+        seconds = (ended if ended is not None else time.monotonic()) - began
+        dollars = sum(one.dollars_second for one in places) * seconds
+        return Cost(seconds * len(places), dollars, prices.table().as_of)

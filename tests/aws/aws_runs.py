@@ -1,0 +1,84 @@
+"""What do tests of whole runs share? A provider on the emulated cloud, and what of a run is left there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_netbench.drivers import registry
+from pytest_netbench.hosts.aws.provider import AwsProvider
+from pytest_netbench.hosts.ledger import Ledger
+from pytest_netbench.hosts.provider import ProviderContext
+from pytest_netbench.testing.aws.emulation import Emulation
+
+DEADLINE = 60.0
+
+
+@asynccontextmanager
+async def provider(cloud: Emulation, run: str = "run", **settings: Any) -> AsyncIterator[AwsProvider]:
+    """A provider of a run on the emulated cloud."""
+    with Ledger.open(run) as ledger:
+        context = ProviderContext(run, ledger, registry.dump(registry.KNOWN), cloud.settings(**settings))
+        async with AwsProvider(context) as made:
+            yield made
+
+
+def left(cloud: Emulation) -> list[str]:
+    """What runs have left in the cloud: instances, groups, objects that end with a run."""
+    ec2, s3 = cloud.client("ec2"), cloud.client("s3")
+    standing = [name for name, one in cloud.state()["hosts"].items() if one["state"] != "terminated" or one["alive"]]
+    groups = [one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"]]
+    places = [one["GroupName"] for one in ec2.describe_placement_groups()["PlacementGroups"]]
+    keys = [
+        one["Key"]
+        for bucket in s3.list_buckets()["Buckets"]
+        for one in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ())
+        if "/boot/" in one["Key"]
+    ]
+    return [*standing, *(one for one in (*groups, *places) if one.startswith("netbench-")), *keys]
+
+
+def settled(cloud: Emulation) -> list[str]:
+    """What is left once nothing more goes; empty as soon as that is so."""
+    end = time.monotonic() + DEADLINE
+    while (found := left(cloud)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def configure(folder: Path, cloud: Emulation, **more: object) -> None:
+    """Let a project's runs use the emulated cloud."""
+    rows = {**cloud.settings(), **more}
+    text = "\n".join(f"{name} = {json.dumps(value)}" for name, value in rows.items())
+    (folder / "netbench.toml").write_text(f'provider = "aws"\n[providers.aws]\n{text}\n')
+
+
+def pytest_run(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """A session of its own."""
+    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", *words]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=dict(os.environ),
+        start_new_session=True,
+    )
+
+
+def until(found: Callable[[], Any]) -> Any:
+    """What is found, once it is there."""
+    end = time.monotonic() + DEADLINE
+    while not (answer := found()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return answer

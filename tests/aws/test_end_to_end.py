@@ -1,0 +1,132 @@
+"""Does `pytest` run benchmarks on AWS, from nothing to zero hosts left?"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_netbench.testing.aws.emulation import Emulation
+from tests.aws.aws_runs import configure, left, pytest_run, settled
+
+INCAST = """
+import pytest
+from pytest_netbench import KB, Hosts, build
+
+def incast(servers, clients):
+    b = build("incast")
+    served = [b.server() for _ in range(servers)]
+    for _ in range(clients):
+        client = b.client()
+        with client.scope() as threads:
+            for server in served:
+                with threads.thread(), client.connect(server) as connection, connection.stream() as (near, far):
+                    with near.profile("response"), far.profile("response"):
+                        near.send(1 * KB)
+                        far.receive(1 * KB)
+                        far.send(200 * KB)
+                        near.receive(200 * KB)
+    return b.finish()
+
+KIND = {"servers": Hosts(placement="cluster"), "clients": Hosts(type="c5n.xlarge")}
+
+@pytest.mark.netbench(scenario=incast(4, 2), hosts=KIND, rounds=1)
+def test_incast(netbench):
+    result = netbench.run()
+    assert result["goodput"].value > 0
+    assert len(result.samples("response")) == 8
+"""
+LONG = """
+import pytest
+from pytest_netbench import KB, NetbenchClient, NetbenchServer, ping
+
+@pytest.mark.netbench(scenario=ping(time=60, size=[1 * KB]))
+async def test_long(netbench, server_coord, client_coord):
+    await server_coord.run_till(NetbenchServer.RUNNING)
+    await client_coord.run_till(NetbenchClient.RUNNING)
+    print("now", flush=True)
+    await client_coord.run_till(NetbenchClient.DONE)
+"""
+
+
+@pytest.fixture
+def stack(cloud: Emulation) -> Emulation:
+    """The cloud, after ``netbench aws setup``."""
+    cloud.set_up()
+    return cloud
+
+
+def results(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "netbench-results" / "results.json").read_text())
+    return found
+
+
+def ends(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """How it ended, and what it said."""
+    said, _ = process.communicate(timeout=110)
+    return process.returncode, said
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("driver", ["tcp", "s2n-tcp"])
+def test_incast_on_emulated_hosts(stack: Emulation, tmp_path: Path, driver: str) -> None:
+    """Four servers and two clients of two kinds, by SSM and russula over TLS; results, report, and nothing left."""
+    (tmp_path / "test_incast.py").write_text(INCAST)
+    configure(tmp_path, stack)
+    status, said = ends(pytest_run(tmp_path, "-rs", "--netbench-driver", driver))
+    if "skipped" in said and driver != "tcp":
+        pytest.skip("the real driver isn't installed")
+    assert status == 0, said
+    (test,) = results(tmp_path)["tests"]
+    assert test["provider"] == "aws"
+    assert [] in [round_["validity"] for round_ in test["rounds"]]  # a busy machine may spoil one by its skew
+    assert {one["type"] for one in test["hosts"]} == {"c5n.large", "c5n.xlarge"}
+    assert all(one["instance"].startswith("i-") and one["image"].startswith("ami-") for one in test["hosts"])
+    assert len({one["address"] for one in test["hosts"]}) == 6
+    assert test["cost"]["dollars"] > 0
+    assert (tmp_path / "netbench-results" / "report.html").exists()
+    assert left(stack) == []
+
+
+@pytest.mark.timeout(120)
+def test_one_command_emulates_it_all(tmp_path: Path) -> None:
+    """``--netbench-provider aws --netbench-aws-emulate``, without configuration, credentials or set-up."""
+    (tmp_path / "test_incast.py").write_text(INCAST.replace("incast(4, 2)", "incast(2, 1)").replace("== 8", "== 2"))
+    status, said = ends(pytest_run(tmp_path, "--netbench-provider", "aws", "--netbench-aws-emulate"))
+    assert status == 0, said
+    assert "emulated AWS" in results(tmp_path)["tests"][0]["note"]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_however_a_session_ends_nothing_is_left(stack: Emulation, tmp_path: Path, number: signal.Signals) -> None:
+    """In the middle of a run: its reaper outlives it."""
+    (tmp_path / "test_long.py").write_text(LONG)
+    configure(tmp_path, stack)
+    process = pytest_run(tmp_path)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "now" in line:
+            break
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert settled(stack) == []
+
+
+@pytest.mark.timeout(120)
+def test_plain_moto_ends_with_a_verdict(tmp_path: Path) -> None:
+    """Its SSM says Success and runs nothing: no host is taken for ready, and none is left."""
+    (tmp_path / "test_incast.py").write_text(INCAST.replace('Hosts(placement="cluster")', "Hosts()"))
+    with Emulation(plain=True) as plain:
+        plain.set_up()
+        configure(tmp_path, plain, placement="none", agent=2, boot=5, image="al2023")
+        status, said = ends(pytest_run(tmp_path))
+        reservations = plain.client("ec2").describe_instances()["Reservations"]
+        states = {one["State"]["Name"] for reservation in reservations for one in reservation["Instances"]}
+    assert status == 1, said
+    assert "ssm:DescribeInstanceInformation" in said
+    assert states <= {"terminated"}

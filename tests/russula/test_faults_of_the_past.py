@@ -111,7 +111,7 @@ def test_a_peer_that_falls_silent_is_named_by_the_deadline(tmp_path: Path, silen
         (SERVER, SERVES, NetbenchServer.STOPPED),
         (CLIENT, DIALS, NetbenchClient.ARMED),
     ],
-    ids=str,
+    ids=["servers READY", "servers RUNNING", "servers STOPPED", "clients ARMED"],
 )
 def test_nothing_is_sent_while_nothing_changes(tmp_path: Path, protocol: Any, acts: Any, rest: Any) -> None:
     """(19) No poll, no heartbeat, nothing said again: in an hour in any state that waits, not a byte."""

@@ -95,6 +95,8 @@ class SecureWire(Wire):
             )
             link.secured(wrapped)
             yield from _handshake(wrapped)
+            if name is not None and not self._context.check_hostname:
+                _check_name(wrapped, name)
         except (OSError, ValueError) as error:
             raise Failed(f"{connection.title}, TLS handshake: {reason(error)}") from None
         if (wanted := self._chosen.alpn) is not None and (found := wrapped.selected_alpn_protocol()) != wanted:
@@ -146,6 +148,7 @@ def for_client(scenario: m.Scenario, client: m.Client, *, multiplex: bool) -> Se
     :raises Unsupported: if this Python can't do what is chosen.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = not scenario.id.startswith("-")  # OpenSSL takes no such label for a name
     if not client.certificate_authorities:
         raise Misused("the client trusts no certificate authority: the scenario needs certificates for TLS")
     for index in client.certificate_authorities:
@@ -223,6 +226,17 @@ def _restrict_cipher(context: Any, cipher: str, version: str) -> None:  # noqa: 
         (context.set_ciphersuites if version == "1.3" else context.set_ciphers)(cipher)
     except ssl.SSLError:
         raise Unsupported(f"tls.cipher={cipher}: {ssl.OPENSSL_VERSION} has none of that name") from None
+
+
+def _check_name(connected: ssl.SSLSocket, name: str) -> None:
+    """Whether a certificate, which is trusted already, is for that name, or for all beside it.
+
+    :raises ValueError: if not.
+    """
+    certificate: Any = connected.getpeercert() or {}
+    names = [text.lower() for kind, text in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    if not {name.lower(), f"*.{name.lower().partition('.')[2]}"} & set(names):
+        raise ValueError(f"hostname mismatch, certificate is not valid for {name!r}")
 
 
 def _handshake(connected: ssl.SSLSocket) -> Generator[int, None, None]:

@@ -176,6 +176,14 @@ def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
     assert "hostname mismatch, certificate is not valid for '0.other.net'" in said
 
 
+def test_an_id_that_begins_with_a_dash_is_a_name_all_the_same(tmp_path: Path) -> None:
+    """The real generator makes such ids, OpenSSL's own check takes them for no names; a wrong one is still refused."""
+    one = certify(replace(EXCHANGE, id="-a"))
+    well(run(one, tmp_path, transport="tls"))
+    said = _failure(one, replace(one, id="-b"), tmp_path)
+    assert "hostname mismatch, certificate is not valid for '0.-b.net'" in said
+
+
 # --- peers made by hand ------------------------------------------------------------------------
 
 

@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import logging
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,19 +66,31 @@ def run(args: argparse.Namespace) -> int:
     return UNABLE if unable else 0
 
 
+@contextmanager
+def _answered_here() -> Iterator[None]:
+    """What fails is answered in order, and not said by russula's log beside it."""
+    log = logging.getLogger("russula")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
 async def _contract(session: Session, name: str, peer: str) -> int:
     from pytest_netbench.promises import Answer, promises
 
-    logging.getLogger("russula").setLevel(logging.CRITICAL)  # what fails is answered here, in order
     session.ensure_built(name)
     driver = session.driver(name)
     print(f"{name}: a driver of level {driver.level.value}")
     broken = 0
-    async for one in promises(session, driver, session.driver(peer)):
-        broken += one.answer is Answer.BROKEN
-        lines = textwrap.wrap(one.detail, 100) or [""]
-        print(f"  {one.answer.value:13}{one.name:28}{lines[0]}")
-        for line in (*lines[1:], *([f"-> {one.remedy}"] if one.remedy else [])):
-            print(f"  {'':41}{line}")
+    with _answered_here():
+        async for one in promises(session, driver, session.driver(peer)):
+            broken += one.answer is Answer.BROKEN
+            lines = textwrap.wrap(one.detail, 100) or [""]
+            print(f"  {one.answer.value:13}{one.name:28}{lines[0]}")
+            for line in (*lines[1:], *([f"-> {one.remedy}"] if one.remedy else [])):
+                print(f"  {'':41}{line}")
     print(f"{name} breaks {broken} of its promises" if broken else f"{name} keeps its contract")
     return UNABLE if broken else 0

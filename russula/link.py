@@ -52,6 +52,7 @@ class Link(Buffered):
         self._held = b""
         self._quiet_from: int | None = None
         self._closed: asyncio.Future[None] | None = None
+        self._cutting: asyncio.TimerHandle | None = None
 
     # --- what the transport says ---------------------------------------------------------------
 
@@ -87,6 +88,8 @@ class Link(Buffered):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._end(exc)
+        if self._cutting is not None:
+            self._cutting.cancel()  # or it would hold all that ended until then
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
         self._transport = self._tcp = None
@@ -142,11 +145,13 @@ class Link(Buffered):
         """Say no more, hear no more; the other side ends the connection. The owner isn't told any more."""
         self.over, self.writable = True, False
 
-    def close(self) -> None:
-        """End the connection once all is sent; the owner isn't told any more."""
+    def close(self, *, within: float | None = None) -> None:
+        """End the connection once all is sent, cut it after so many seconds; the owner isn't told any more."""
         self.over, self.writable = True, False
         if self._transport is not None:
             self._transport.close()
+            if within is not None:
+                self._cutting = asyncio.get_running_loop().call_later(within, self.abort)
 
     def abort(self) -> None:
         """End the connection now."""

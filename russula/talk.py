@@ -141,7 +141,7 @@ class Talk:
                 self._receiver.close()
             self._talk.remove()
             if self._farewell is not None:
-                self._close(self._farewell)
+                self._farewell.close(within=CLOSING)
 
     async def _serve(self) -> None:
         async with self._service(self._talk) as actions:
@@ -168,14 +168,9 @@ class Talk:
             self._flush()
         link, self._link = self._link, None
         if link is not None:
-            self._close(link)
+            link.close(within=CLOSING)
         self._over.set()
         self._gone.set()
-
-    def _close(self, link: Link) -> None:
-        """End a connection once all is sent, but not later than it takes."""
-        link.close()
-        self._loop.call_later(CLOSING, link.abort)
 
     # --- its connections -----------------------------------------------------------------------
 
@@ -246,7 +241,7 @@ class Talk:
             link.send(Refused(f"a file can't be sent: {error}"))
             self._fail(ActionFailed("storage", str(error)))
             self._link = None
-            self._close(link)
+            link.close(within=CLOSING)
             self._leave()
             return
         if silent and not link.quiet:

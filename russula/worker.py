@@ -15,7 +15,7 @@ from russula.link import Link, check
 from russula.log import WORKER, note
 from russula.messages import Frame, Hello, Refused
 from russula.protocol import Protocol
-from russula.talk import BEGAN, INSTANT, Action, Conversation, Place, Service, Talk
+from russula.talk import BEGAN, CLOSING, INSTANT, Action, Conversation, Place, Service, Talk
 from russula.transport import listen
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Reception:
         known[1].cancel()
         if isinstance(error, ProtocolError):
             link.send(Refused(str(error)))
-            link.close()
+            link.close(within=CLOSING)
         if link.known:  # who isn't of this run costs not even a line
             place = self._place
             note(place.log, logging.WARNING, "refused", "", "", at_ns=place.clock(), detail=str(error or "it left"))

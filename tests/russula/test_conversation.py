@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import struct
 from contextlib import AsyncExitStack
@@ -24,6 +25,7 @@ from russula import (
     serve,
     transport,
 )
+from russula.talk import Talk
 from tests.russula.sides import DIALS, SERVES, Worker, clients, for_ever, listening, servers, target
 
 
@@ -323,3 +325,15 @@ async def test_a_workers_full_disk_is_the_workers_failure(tmp_path: Path) -> Non
     task.cancel()
     await asyncio.wait([task])
     assert worker.left == 1
+
+
+async def test_a_conversation_that_ended_is_forgotten(tmp_path: Path) -> None:
+    """Nothing holds what a worker knew of it, no timer either: a thousand rounds later it is as large as before."""
+    gc.collect()
+    before = sum(isinstance(one, Talk) for one in gc.get_objects())
+    async with listening(tmp_path, Worker(SERVES)) as address:
+        for _ in range(3):
+            async with servers([target(address, tmp_path)]) as group:
+                await group.run_till(NetbenchServer.DONE)
+        gc.collect()
+        assert sum(isinstance(one, Talk) for one in gc.get_objects()) <= before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import ssl
@@ -100,7 +101,10 @@ async def answerers(share: range, folder: str, credentials: Credentials | None) 
 
 def _helper(told: Connection, answering: Answering, share: range, folder: str, credentials: Credentials | None) -> None:
     async def stand() -> None:
-        told.send(await answering(share, folder, credentials))
+        found = await answering(share, folder, credentials)
+        gc.collect()
+        gc.freeze()  # thousands stand in one process here: what stands isn't searched for garbage over and over
+        told.send(found)
         await asyncio.get_running_loop().run_in_executor(None, _until_closed, told)
 
     try:

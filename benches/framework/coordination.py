@@ -46,7 +46,10 @@ SHORT_DEADLINE = 0.5
 GROWTH = (1000, 10_000)
 """Numbers of workers between which the growth of a whole conversation is measured."""
 
-WHY = "each announcement is checked, looked up in two tables, and answered, in Python, at both ends"
+WHY = (
+    "each announcement is checked, looked up in two tables, and answered, in Python, at both ends, about 34 us of the "
+    "coordinator; the bare program takes 35 us where the kernel keeps both its sides on one processor, 19 us on two"
+)
 WHY_READY = "a handshake ends here before the other end has checked our certificate; READY waits for that and an answer"
 
 
@@ -243,7 +246,8 @@ def growth(ours: Standing, folder: str, mine: Credentials | None, totals: list[f
     few, many = GROWTH
     some = [asyncio.run(conversation(ours.addresses[:few], folder, mine))["total"] for _ in range(len(totals) + 1)][1:]
     name = f"growth_{few}_to_{many}"
-    return ratio(name, totals, some, reach=11, better=Better.LOWER)
+    why = "what is known of 10,000 workers (57 MB) fits no cache; not profiled"
+    return ratio(name, totals, some, reach=11, better=Better.LOWER, why=why)
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ def growth(ours: Standing, folder: str, mine: Credentials | None, totals: list[f
     few, many = GROWTH
     some = [asyncio.run(conversation(ours.addresses[:few], folder, mine))["total"] for _ in range(len(totals) + 1)][1:]
     name = f"growth_{few}_to_{many}"
-    why = "what is known of 10,000 workers (57 MB) fits no cache; not profiled"
+    why = "not known: this wasn't profiled"
     return ratio(name, totals, some, reach=11, better=Better.LOWER, why=why)
 
 

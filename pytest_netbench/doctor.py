@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import DriverMissing
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def drivers(rows: Mapping[str, Driver]) -> Iterable[Finding]:
                 continue
             yield Finding("drivers", name, State.MISSING, str(error).splitlines()[0], row.install, needed=name == "tcp")
         else:
-            yield Finding("drivers", name, State.OK, row.version(), needed=name == "tcp")
+            yield Finding("drivers", name, State.OK, version_of(row), needed=name == "tcp")
 
 
 def machine() -> Iterable[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.gate.arms import MARK
 from pytest_netbench.result.model import SessionRecord
@@ -52,7 +53,7 @@ def _libraries(session: Session, tests: Iterable[TestRecord]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted(used | {name for name in session.drivers if MARK in name}):
         with suppress(DriverMissing):  # arms had other builds of it
-            found[f"driver {name}"] = session.driver(name).version()
+            found[f"driver {name}"] = version_of(session.driver(name))
     return found
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from pytest_netbench import matching
 from pytest_netbench.bench import Netbench, Plan
-from pytest_netbench.drivers.choice import of_side
+from pytest_netbench.drivers.choice import check_options, of_side
+from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Unsupported, UsageError
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
@@ -62,7 +63,7 @@ def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
         for names, role in zip(pair, (Role.SERVER, Role.CLIENT), strict=True):
             for driver in session.cast(names):
                 with suppress(Unsupported):  # the test is skipped for that, when its turn comes
-                    driver.check_options(of_side(wanted.options, driver, role))
+                    check_options(driver, of_side(wanted.options, driver, role))
     return pairs
 
 
@@ -133,7 +134,7 @@ def _skip_if_unable(
             analysis = analyse(wanted.scenario)
             for role, several in drivers.items():
                 for driver in several:
-                    driver.check(analysis, role, options[role])
+                    check(driver, analysis, role, options[role])
     except DriverMissing as error:
         if named:
             pytest.fail(str(error), pytrace=False)

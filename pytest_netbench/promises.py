@@ -18,6 +18,7 @@ from pytest_netbench import run as one_round
 from pytest_netbench.bench import Netbench, Plan
 from pytest_netbench.drivers.driver import Driver, Level
 from pytest_netbench.drivers.job import Job, Reason
+from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import NetbenchError, RunError, Unsupported
 from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.marker import Spec
@@ -86,7 +87,7 @@ async def promises(session: Session, driver: Driver, peer: Driver) -> AsyncItera
         yield Promise("is here", Answer.BROKEN, lines[0], driver.install or _REMEDIES[Reason.MISSING])
         return
     yield Promise("is here", Answer.KEPT, where)
-    yield Promise("tells its version", Answer.KEPT, driver.version())
+    yield Promise("tells its version", Answer.KEPT, version_of(driver))
     endings: list[Mapping[str, Any]] = []
     listened = False
     async with provider(session) as hosts:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_netbench.drivers.choice import of_side
 from pytest_netbench.drivers.driver import CpuBy
 from pytest_netbench.drivers.job import Job, Reason
+from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import RunError, Unsupported, UsageError
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
 from pytest_netbench.result.foreign import foreign_share
@@ -105,7 +106,7 @@ def trial(
         if len(drivers) not in (1, hosts):
             raise UsageError(f"{len(drivers)} drivers for {hosts} {role.value}s: name one for each, or one for all")
         for driver in drivers:
-            driver.check(analysis, role, chosen[role])
+            check(driver, analysis, role, chosen[role])
     every = [driver for drivers in sides.values() for driver in drivers]
     if any(driver.secure for driver in every):
         scenario = certify(scenario)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pytest_netbench.drivers import registry
+from pytest_netbench.drivers.choice import check_options
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.errors import NetbenchError
 from pytest_netbench.execution import DriverFailure, Execution
@@ -69,7 +70,7 @@ class Hosting:
         if job.role is not role:
             raise DriverFailure(Reason.ORDER, f"asked to be a {job.role.value}, this conversation is a {role.value}'s")
         driver = registry.find(self._rows, job.driver)
-        options = driver.check_options(job.options)
+        options = check_options(driver, job.options)
         multiplex = multiplexed(driver, job, self._conversation.inbox / "scenario.json")
         execution = Execution(
             driver,

@@ -173,7 +173,6 @@ MAY_BEGIN_CODE = {
     ("pytest_netbench.drivers.process", "subprocess.Popen"): "a driver of the table that the worker got at its start",
     ("pytest_netbench.drivers.builtin.pool", "os.fork"): "a copy of a driver is another process of it",
     ("pytest_netbench.drivers.builtin.pool", "ctypes.CDLL"): "the C library",
-    ("pytest_netbench.drivers.version", "subprocess.run"): "a driver of that table, asked for its version",
     ("pytest_netbench.drivers.process", "ctypes.CDLL"): "the C library",
     ("pytest_netbench.drivers.launcher", "os.execv"): "the same driver, at the instant",
     ("pytest_netbench.telemetry.host", "ctypes.CDLL"): "the C library",

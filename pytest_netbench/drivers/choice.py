@@ -6,15 +6,16 @@ only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from pytest_netbench.drivers.registry import KNOWN
 from pytest_netbench.errors import Unsupported, UsageError, nearest
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.drivers.driver import Driver, OptionValue
 
 _SIDES = {f"{role.value}.": role for role in Role}
 
@@ -43,14 +44,24 @@ def bare(given: str) -> str:
     return given.partition(".")[2] if given.startswith(tuple(_SIDES)) else given
 
 
-def refuse(driver: Driver, name: str) -> None:
-    """Say of an option that a driver doesn't have whether others do.
+def check_options(driver: Driver, options: Mapping[str, object]) -> dict[str, OptionValue]:
+    """The options of a driver's side, known to be of the right types.
 
-    :raises Unsupported: if so: the test can't be run as it says with this driver.
-    :raises UsageError: if nobody does; names the nearest.
+    :raises UsageError: names the option and the nearest known one, or what was expected.
+    :raises Unsupported: for an option that only other drivers have: the test can't be run as it says with this one.
     """
-    from pytest_netbench.drivers.registry import KNOWN
+    checked: dict[str, OptionValue] = {}
+    for name, value in options.items():
+        if name not in driver.options:
+            _refuse(driver, name)
+        if (problem := driver.options[name].problem(value)) is not None:
+            raise UsageError(f"driver {driver.name}, option {name!r}: {problem}")
+        assert isinstance(value, (bool, int, str))
+        checked[name] = value
+    return checked
 
+
+def _refuse(driver: Driver, name: str) -> NoReturn:
     others = [one.name for one in KNOWN.values() if name in one.options]
     if others:
         raise Unsupported(f"driver {driver.name} has no option {name!r}, only {', '.join(others)}")

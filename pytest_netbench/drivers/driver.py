@@ -1,4 +1,4 @@
-"""What is a driver? One frozen row: how each role is run, armed and ended, its options, and what it can't do.
+"""What is a driver? One frozen row: how each role is run, armed and ended, its options, and where it is.
 
 The same table is read by the coordinator, which asks what is supported and installed, and by the worker on each host,
 which runs it. This file runs on hosts: standard library only.
@@ -17,13 +17,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_netbench.drivers.foreign import Foreign
-from pytest_netbench.errors import DriverMissing, Unsupported, UsageError, nearest
+from pytest_netbench.errors import DriverMissing, nearest
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from pytest_netbench.scenario.analysis import Analysis
 
 OptionValue: TypeAlias = bool | int | str
 
@@ -203,47 +201,6 @@ class Driver:
         """Whether it waits, ready, and begins at an instant itself."""
         return self.arming is Arming.PIPE and self.foreign is None
 
-    def unsupported(self, analysis: Analysis, role: Role) -> str | None:
-        """Why it can't do this scenario on that side, or None."""
-        if role not in self.commands:
-            return f"{self.name} has no command for a {role.value}"
-        from pytest_netbench.drivers.support import unsupported
-
-        return unsupported(self, analysis, role)
-
-    def check(self, analysis: Analysis, role: Role, options: Mapping[str, object]) -> None:
-        """Whether it can do this scenario on that side with these options, of both sides.
-
-        :raises Unsupported: if it can't; says why.
-        :raises UsageError: if an option isn't anybody's, or has a wrong value.
-        """
-        from pytest_netbench.drivers.choice import of_side
-
-        checked = self.check_options(of_side(options, self, role))
-        reason = self.unsupported(analysis, role)
-        if reason is None and checked.get("multiplex") is False and analysis.streams_per_connection > 1:
-            reason = f"{analysis.streams_per_connection} streams a connection need multiplexing, which is switched off"
-        if reason is not None:
-            raise Unsupported(f"driver {self.name} as {role.value}: {reason}")
-
-    def check_options(self, options: Mapping[str, object]) -> dict[str, OptionValue]:
-        """The options of its side, known to be of the right types.
-
-        :raises UsageError: names the option and the nearest known one, or what was expected.
-        :raises Unsupported: for an option that only other drivers have.
-        """
-        from pytest_netbench.drivers.choice import refuse
-
-        checked: dict[str, OptionValue] = {}
-        for name, value in options.items():
-            if name not in self.options:
-                refuse(self, name)
-            if (problem := self.options[name].problem(value)) is not None:
-                raise UsageError(f"driver {self.name}, option {name!r}: {problem}")
-            assert isinstance(value, (bool, int, str))
-            checked[name] = value
-        return checked
-
     def locate(self) -> Mapping[Role, Path]:
         """The executable of each role on this machine.
 
@@ -274,15 +231,6 @@ class Driver:
         where = ", ".join([*self.paths, "PATH", "~/.cargo/bin"]) if os.sep not in wanted else "that place"
         missing = f"driver {self.name}: no executable {wanted} in {where}"
         raise DriverMissing(f"{missing}\n{self.install}" if self.install else missing)
-
-    def version(self) -> str:
-        """What is inside, as people want to see it beside a figure; "version unknown" where nothing tells.
-
-        :raises DriverMissing: if it isn't on this machine.
-        """
-        from pytest_netbench.drivers.version import version_of
-
-        return version_of(self)
 
 
 def _find(wanted: str, paths: Sequence[str]) -> Path | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_netbench.drivers import s2n
+from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import DriverMissing
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = missing(names, cargo_home(os.environ))
     for name in names:
         if name not in wanted:
-            sys.stdout.write(f"{name}: {s2n.ROWS[name].version()} is there\n")
+            sys.stdout.write(f"{name}: {version_of(s2n.ROWS[name])} is there\n")
     for name in wanted:
         command = s2n.ROWS[name].install.split()
         sys.stdout.write(" ".join(command) + "\n")

@@ -7,15 +7,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_netbench.drivers.choice import check_options, of_side
 from pytest_netbench.drivers.driver import Level
 from pytest_netbench.drivers.foreign import Foreign, placeholders
+from pytest_netbench.errors import Unsupported
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.features import PLAIN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.scenario.analysis import Analysis
     from pytest_netbench.scenario.shape import Shape
+
+
+def check(driver: Driver, analysis: Analysis, role: Role, options: Mapping[str, object]) -> None:
+    """Whether a driver can do a scenario on that side with these options, of both sides.
+
+    :raises Unsupported: if it can't; says why.
+    :raises UsageError: if an option isn't anybody's, or has a wrong value.
+    """
+    checked = check_options(driver, of_side(options, driver, role))
+    reason = unsupported(driver, analysis, role)
+    if reason is None and checked.get("multiplex") is False and analysis.streams_per_connection > 1:
+        reason = f"{analysis.streams_per_connection} streams a connection need multiplexing, which is switched off"
+    if reason is not None:
+        raise Unsupported(f"driver {driver.name} as {role.value}: {reason}")
 
 
 def unsupported(driver: Driver, analysis: Analysis, role: Role) -> str | None:
@@ -24,6 +42,8 @@ def unsupported(driver: Driver, analysis: Analysis, role: Role) -> str | None:
     A driver whose row doesn't say what it has says itself what of the format it can't do, by its exit status; of what
     extends the format it knows nothing: its parser passes over such fields, and would measure something else.
     """
+    if role not in driver.commands:
+        return f"{driver.name} has no command for a {role.value}"
     if driver.foreign is not None:
         return _foreign(driver.foreign, driver.level, analysis.plain, role)
     if lacking := sorted(one for one in analysis.needs - PLAIN if one.word not in (driver.features or ())):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_netbench.drivers.build import OUT, at
-from pytest_netbench.drivers.choice import bare, of_side
+from pytest_netbench.drivers.choice import bare, check_options, of_side
 from pytest_netbench.drivers.driver import Driver, OptionKind, OptionSpec
 from pytest_netbench.errors import DriverMissing, UsageError, nearest
 from pytest_netbench.gate.arms import CAND, MARK, REF, Arm, Arms
@@ -91,7 +91,7 @@ def _contender(
         raw = [rows.raw(each) for each in names]
         for row in raw:
             texts = {key: typed(row, key, value) for key, value in one.texts.items()}
-            chosen[role] = row.check_options(of_side({**options, **one.options, **texts}, row, role))
+            chosen[role] = check_options(row, of_side({**options, **one.options, **texts}, row, role))
         if one.path is not None:
             drivers[role] = tuple(placed(row, one.path) for row in raw)
         elif one.build is not None:

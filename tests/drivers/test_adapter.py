@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_netbench.drivers import proc, registry
+from pytest_netbench.drivers.choice import check_options
 from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.execution import DriverFailure, Execution
@@ -197,7 +198,7 @@ async def test_options_add_arguments(place: Path) -> None:
     """At the end of each line."""
     driver = mine(place, options={"window": {"type": "integer", "on": ["-w", "{value}"]}})
     download(5000, request=1).write(place / "inbox" / "scenario.json")
-    options = driver.check_options({"window": 7})
+    options = check_options(driver, {"window": 7})
     async with Execution(driver, CLIENT, inbox=place / "inbox", outbox=place / "outbox", options=options) as client:
         await client.start_client()
         await client.run_client(time.monotonic_ns())

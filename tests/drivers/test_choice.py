@@ -6,6 +6,7 @@ import pytest
 
 from pytest_netbench.drivers.choice import of_side
 from pytest_netbench.drivers.registry import KNOWN
+from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import Unsupported, UsageError
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse
@@ -41,7 +42,7 @@ def test_what_another_driver_has_is_unsupported() -> None:
     """The test is skipped with that reason; what nobody has is a mistake."""
     analysis = analyse(connect())
     with pytest.raises(Unsupported, match="driver s2n-tls has no option 'cpus', only tcp, tls"):
-        S2N_TLS.check(analysis, Role.SERVER, {"cpus": "0"})
-    S2N_TLS.check(analysis, Role.SERVER, {"client.cpus": "0"})
+        check(S2N_TLS, analysis, Role.SERVER, {"cpus": "0"})
+    check(S2N_TLS, analysis, Role.SERVER, {"client.cpus": "0"})
     with pytest.raises(UsageError, match=r"driver tcp has no option 'tcp.nodely': did you mean 'tcp.nodelay'"):
-        TCP.check(analysis, Role.SERVER, {"tcp.nodely": True})
+        check(TCP, analysis, Role.SERVER, {"tcp.nodely": True})

@@ -14,6 +14,8 @@ from pytest_netbench.cli.main import main
 from pytest_netbench.drivers import install, registry
 from pytest_netbench.drivers.adapter import container, interop
 from pytest_netbench.drivers.driver import Driver
+from pytest_netbench.drivers.support import check
+from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import Unsupported
 from pytest_netbench.result.validity import judge
 from pytest_netbench.roles import Role
@@ -122,7 +124,7 @@ def test_an_option_with_one_server_only() -> None:
     """What HTTP/0.9 can't do is said before."""
     driver = registry.table({"mine": {"level": "interop", "client": "client"}})["mine"]
     with pytest.raises(Unsupported, match="mine has no command for a server"):
-        driver.check(analyse(fan_out(servers=2)), Role.SERVER, {})
+        check(driver, analyse(fan_out(servers=2)), Role.SERVER, {})
 
 
 def test_contents_differ_and_are_the_same_at_both_ends() -> None:
@@ -167,4 +169,4 @@ def test_quic_go_keeps_the_contract(scenario: Scenario, tmp_path: Path, monkeypa
 @pytest.mark.real
 def test_quic_go_tells_its_version() -> None:
     """Go leaves the list of modules in an executable."""
-    assert registry.table({"quic-go": quic_go()})["quic-go"].version() == f"quic-go {install.INTEROP_VERSION}"
+    assert version_of(registry.table({"quic-go": quic_go()})["quic-go"]) == f"quic-go {install.INTEROP_VERSION}"

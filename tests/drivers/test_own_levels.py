@@ -10,6 +10,7 @@ import pytest
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver, Level, Transport
 from pytest_netbench.drivers.row_json import from_json, to_json
+from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import Unsupported, UsageError
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse
@@ -109,19 +110,19 @@ def test_a_mistake_is_named(section: dict[str, Any], change: dict[str, Any], tex
 def test_what_has_no_line_is_unsupported_by_name(section: dict[str, Any], scenario: Any, why: str) -> None:
     """Said before anything is started."""
     with pytest.raises(Unsupported, match=why):
-        row(section).check(analyse(scenario), Role.CLIENT, {})
+        check(row(section), analyse(scenario), Role.CLIENT, {})
 
 
 def test_handshakes_for_a_time_take_a_line_that_says_how_long() -> None:
     """What extends netbench's language there is in the line; sessions that are resumed are not."""
     made = row(COMMAND, client={"connect": "tool {seconds}"})
-    made.check(analyse(handshakes(seconds=1)), Role.CLIENT, {})
+    check(made, analyse(handshakes(seconds=1)), Role.CLIENT, {})
     with pytest.raises(Unsupported, match="it requires resumption, which no plain transfer has"):
-        made.check(analyse(handshakes(resume=True)), Role.CLIENT, {})
+        check(made, analyse(handshakes(resume=True)), Role.CLIENT, {})
 
 
 @pytest.mark.parametrize("scenario", [download(), upload(), fan_out()], ids=str)
 def test_what_has_a_line_is_supported(scenario: Any) -> None:
     """On both sides."""
     for role in Role:
-        row(COMMAND).check(analyse(scenario), role, {})
+        check(row(COMMAND), analyse(scenario), role, {})

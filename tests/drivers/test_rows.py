@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from pytest_netbench.drivers import registry, s2n
+from pytest_netbench.drivers.choice import check_options
 from pytest_netbench.drivers.driver import Arming, CpuBy, Driver, End, OptionKind, OptionSpec, OutputFormat, Transport
 from pytest_netbench.drivers.row_json import from_json, to_json
+from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import DriverMissing, Unsupported, UsageError
 from pytest_netbench.roles import Role
 
@@ -150,7 +152,7 @@ def test_an_unknown_name_names_the_nearest() -> None:
 def test_options_are_typed(options: dict[str, object], text: str) -> None:
     """An option that isn't the driver's, or has a wrong value, is a mistake of the user's."""
     with pytest.raises(UsageError, match=text):
-        s2n.ROWS["s2n-quic"].check_options(options)
+        check_options(s2n.ROWS["s2n-quic"], options)
 
 
 def test_texts_may_be_restricted() -> None:
@@ -199,4 +201,4 @@ def test_a_role_without_a_command_is_unsupported() -> None:
     """A row may describe a client alone."""
     row = registry.table({"mine": {"client": "mine"}})["mine"]
     with pytest.raises(Unsupported, match="driver mine as server: mine has no command for a server"):
-        row.check(None, Role.SERVER, {})  # type: ignore[arg-type] # the scenario isn't looked at
+        check(row, None, Role.SERVER, {})  # type: ignore[arg-type] # the scenario isn't looked at

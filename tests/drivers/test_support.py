@@ -8,6 +8,7 @@ import pytest
 
 from pytest_netbench.drivers import registry, s2n
 from pytest_netbench.drivers.own import own
+from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import Unsupported
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import catalog
@@ -30,15 +31,15 @@ def test_the_catalogues_default_runs_with_every_driver(name: str, role: Role) ->
         catalog.fan_in(),
         catalog.bidi(),
     ):
-        registry.KNOWN[name].check(analyse(scenario), role, {})
+        check(registry.KNOWN[name], analyse(scenario), role, {})
 
 
 def test_what_breaks_a_real_driver_is_unsupported_by_that_one() -> None:
     """Its fault is told with the place in the scenario; the others do it."""
     bad = analyse(replace(catalog.ping(), id="-x"))
     with pytest.raises(Unsupported, match="driver s2n-native-tls as server: id: an id that begins with '-'"):
-        registry.KNOWN["s2n-native-tls"].check(bad, Role.SERVER, {})
-    registry.KNOWN["s2n-tls"].check(bad, Role.SERVER, {})
+        check(registry.KNOWN["s2n-native-tls"], bad, Role.SERVER, {})
+    check(registry.KNOWN["s2n-tls"], bad, Role.SERVER, {})
 
 
 EXTENDED = [
@@ -56,30 +57,30 @@ EXTENDED = [
 def test_every_real_driver_is_refused_what_extends_the_format(name: str, scenario: Scenario, word: str) -> None:
     """Its parser would pass over it and measure something else; the extension is named, before anything starts."""
     with pytest.raises(Unsupported, match=rf"driver {name} as client: the scenario requires .*'{word}' \("):
-        s2n.ROWS[name].check(analyse(scenario), Role.CLIENT, {})
+        check(s2n.ROWS[name], analyse(scenario), Role.CLIENT, {})
 
 
 def test_a_driver_that_does_not_say_what_it_has_lacks_every_extension() -> None:
     """Its exit status tells only of the format; its section can list what it has beyond."""
     section = {"server": "server", "client": "client"}
     with pytest.raises(Unsupported, match="the scenario requires 'repeat'"):
-        own("mine", section).check(analyse(catalog.handshakes()), Role.SERVER, {})
-    own("mine", {**section, "features": ["repeat"]}).check(analyse(catalog.handshakes()), Role.SERVER, {})
+        check(own("mine", section), analyse(catalog.handshakes()), Role.SERVER, {})
+    check(own("mine", {**section, "features": ["repeat"]}), analyse(catalog.handshakes()), Role.SERVER, {})
 
 
 def test_a_driver_carries_what_its_row_says() -> None:
     """What a scenario needs beyond that is named."""
     row = replace(registry.KNOWN["tcp"], features=frozenset())
     with pytest.raises(Unsupported, match="it doesn't carry several streams a connection"):
-        row.check(TWO, Role.CLIENT, {})
-    replace(row, features=frozenset({"streams"})).check(TWO, Role.CLIENT, {})
-    row.check(ONE, Role.CLIENT, {})
+        check(row, TWO, Role.CLIENT, {})
+    check(replace(row, features=frozenset({"streams"})), TWO, Role.CLIENT, {})
+    check(row, ONE, Role.CLIENT, {})
 
 
 def test_without_multiplexing_there_is_one_stream() -> None:
     """To switch it off makes several streams unsupported, not different."""
     row = registry.KNOWN["s2n-tcp"]
-    row.check(TWO, Role.CLIENT, {"multiplex": True})
-    row.check(ONE, Role.CLIENT, {"multiplex": False})
+    check(row, TWO, Role.CLIENT, {"multiplex": True})
+    check(row, ONE, Role.CLIENT, {"multiplex": False})
     with pytest.raises(Unsupported, match="2 streams a connection need multiplexing, which is switched off"):
-        row.check(TWO, Role.CLIENT, {"multiplex": False})
+        check(row, TWO, Role.CLIENT, {"multiplex": False})

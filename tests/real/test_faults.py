@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_netbench.drivers import registry
+from pytest_netbench.drivers.support import unsupported
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.result.validity import Budgets, judge
 from pytest_netbench.roles import Role
@@ -88,7 +89,7 @@ FAULTS = {
 async def test_a_fault_is_there_and_its_scenario_is_refused(name: str, tmp_path: Path) -> None:
     """The real drivers hang or fail with each other; so the scenario is unsupported by them."""
     driver, one = FAULTS[name]
-    assert registry.KNOWN[driver].unsupported(analyse(one), Role.CLIENT) is not None
+    assert unsupported(registry.KNOWN[driver], analyse(one), Role.CLIENT) is not None
     assert await outcome(one, tmp_path, driver) != ()
 
 
@@ -135,7 +136,7 @@ async def test_streams_that_end_at_once_may_be_lost(tmp_path: Path) -> None:
     """Multiplexed, a stream whose end comes with its beginning may never be accepted."""
     near = tuple(op for one in range(20) for op in (m.OpenSendStream(one), m.Send(one, 1), m.SendFinish(one)))
     one = between(m.Connection(near), m.Connection(peer_streams=tuple((m.ReceiveAll(one),) for one in range(20))))
-    assert registry.KNOWN["s2n-tcp"].unsupported(analyse(one), Role.SERVER) is not None
+    assert unsupported(registry.KNOWN["s2n-tcp"], analyse(one), Role.SERVER) is not None
     for number in range(4):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -26,6 +26,7 @@ from pytest_netbench import (
 )
 from pytest_netbench.cli.main import main
 from pytest_netbench.drivers.registry import KNOWN
+from pytest_netbench.drivers.support import unsupported
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import model as m
@@ -134,7 +135,7 @@ def valid_rounds(name: str, server: str, client: str, folder: Path, rounds: int 
         except DriverMissing as error:
             pytest.skip(str(error))
         role = Role.SERVER if driver == server else Role.CLIENT
-        if (why := KNOWN[driver].unsupported(analyse(dict(CASES)[name]), role)) is not None:
+        if (why := unsupported(KNOWN[driver], analyse(dict(CASES)[name]), role)) is not None:
             pytest.skip(f"unsupported by {driver}: {why}")
     dict(CASES)[name].write(folder / f"{name}.json")
     sides = ["--server-driver", server, "--client-driver", client]

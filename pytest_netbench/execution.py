@@ -25,7 +25,7 @@ from pytest_netbench.roles import Role
 from pytest_netbench.telemetry.host import Collector, Window, Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
 OUTPUT, ERRORS, REPORT, COLLECTOR, HOST = "driver.out", "driver.err", "report.json", "collector.jsonl", "host.json"
@@ -132,12 +132,18 @@ class Execution:
             await self._within(
                 listening.until_listening(self.job.bind, self._port, transport, process.tree),
                 self.job.start_s,
-                "listen",
+                f"listen at {endpoint(self.job.bind, self._port)}",
+                self._elsewhere,
             )
         except listening.PortTaken as error:
             raise DriverFailure(Reason.PORT, str(error)) from error
         await self._begin_window()
         return {"address": endpoint(self.job.bind, self._port), "pid": process.pid}
+
+    def _elsewhere(self) -> str:
+        """Where a server listens that doesn't where it should."""
+        found = listening.waiting(self._running.tree())
+        return f"; it listens at {', '.join(found)}" if found else ""
 
     async def watch(self) -> None:
         """Wait for the driver to end, which it should not.
@@ -277,8 +283,13 @@ class Execution:
         with _storage(self._outbox):
             await self._collecting.enter_async_context(self._collector)
 
-    async def _within(self, awaitable: Awaitable[Any], seconds: float, what: str) -> Any:  # noqa: ANN401 - what is awaited
-        """Await something that the driver should bring about; its end and the deadline are failures."""
+    async def _within(
+        self, awaitable: Awaitable[Any], seconds: float, what: str, instead: Callable[[], str] = str
+    ) -> Any:  # noqa: ANN401 - what is awaited
+        """Await something that the driver should bring about; its end and the deadline are failures.
+
+        ``instead``: what it does at the deadline, for people.
+        """
         wanted = asyncio.ensure_future(awaitable)
         ended = asyncio.ensure_future(self._running.wait())
         try:
@@ -291,7 +302,7 @@ class Execution:
             for one in (wanted, ended):
                 one.cancel()
             await asyncio.wait({wanted, ended})
-        raise await self._hung(f"didn't {what} within {seconds:g} s")
+        raise await self._hung(f"didn't {what} within {seconds:g} s{instead()}")
 
     async def _hung(self, what: str) -> DriverFailure:
         """End a driver that hangs; ours says first where it stands."""

@@ -237,6 +237,16 @@ class Clock(Protocol):
         """Let it run again."""
 
 
+class NoClock:
+    """Nothing counts the time that a round waits for its turn."""
+
+    def stop(self) -> None:
+        """Nothing to hold."""
+
+    def start(self) -> None:
+        """Nothing to let go."""
+
+
 @asynccontextmanager
 async def turn(clock: Clock) -> AsyncIterator[None]:
     """A round's turn on this machine; while others have theirs, the clock stands still."""

@@ -22,7 +22,7 @@ from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import NetbenchError, RunError, Unsupported
 from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.marker import Spec
-from pytest_netbench.planning import provider, turn
+from pytest_netbench.planning import NoClock, provider, turn
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import catalog
 from pytest_netbench.scenario.model import Scenario
@@ -41,6 +41,11 @@ SCENARIOS: Mapping[str, Callable[[], Scenario]] = {
     "upload": lambda: catalog.upload(1 * MB),
     "fan_out": lambda: catalog.fan_out(servers=2, response=500 * KB),
     "fan_in": lambda: catalog.fan_in(clients=2, upload=500 * KB),
+    "bidi": lambda: catalog.bidi(500 * KB),
+    "handshakes": lambda: catalog.handshakes(seconds=1),
+    "requests": lambda: catalog.requests(seconds=100 * ms, parallel=2),
+    "open_loop": lambda: catalog.open_loop(rate=100),
+    "idle": lambda: catalog.idle(connections=20),
 }
 """One small round of each entry of the catalogue."""
 
@@ -144,7 +149,7 @@ async def _round(
         for index in range(_TRIES):
             stage = bench.stage(trial, index)
             try:
-                async with turn(_NoClock()):
+                async with turn(NoClock()):
                     done = await one_round.carry_out(stage)
             except Unsupported as error:
                 return Promise("", Answer.UNSUPPORTED, str(error))
@@ -160,16 +165,6 @@ async def _round(
         )
     told = f"; {'; '.join(done.untold)}" if done.untold else ""
     return Promise("", Answer.KEPT, f"{done.duration_s * 1e3:.0f} ms{told}")
-
-
-class _NoClock:
-    """Nothing counts the time that a round waits for its turn."""
-
-    def stop(self) -> None:
-        """Nothing to hold."""
-
-    def start(self) -> None:
-        """Nothing to let go."""
 
 
 def _failed(text: str, server: Driver) -> Promise:

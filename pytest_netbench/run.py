@@ -113,7 +113,7 @@ def trial(
     longest = timeout if timeout is not None else 2 * analysis.shortest_s + SLACK
     made = Trial(scenario, analysis, server_driver, client_driver, chosen, longest, each=sides, slope=slope)
     wanted = slope or any(driver.cpu is CpuBy.SLOPE for driver in every)
-    less = smaller(scenario) if wanted else None
+    less = smaller(scenario, whole_seconds=any(driver.foreign for driver in every)) if wanted else None
     return made if less is None else replace(made, smaller=replace(made, scenario=less, analysis=analyse(less)))
 
 

@@ -104,26 +104,16 @@ def _plan(session: Session, scenario: Scenario, args: argparse.Namespace, driver
     )
 
 
-class _NoClock:
-    """Nothing counts the time that a round waits for its turn."""
-
-    def stop(self) -> None:
-        """Nothing to hold."""
-
-    def start(self) -> None:
-        """Nothing to let go."""
-
-
 async def _rounds(
     session: Session, scenario: Scenario, plans: list[Plan]
 ) -> tuple[list[Netbench], NetbenchError | None]:
-    from pytest_netbench.planning import bench, provider
+    from pytest_netbench.planning import NoClock, bench, provider
 
     benches: list[Netbench] = []
     async with provider(session) as made:
         for plan in plans:
             async with made.fleet(plan.need()) as fleet:
-                one = bench(session, plan, fleet, made, _NoClock())
+                one = bench(session, plan, fleet, made, NoClock())
                 benches.append(one)
                 try:
                     await one.arun(scenario)

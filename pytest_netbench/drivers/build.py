@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_netbench.drivers import proc
 from pytest_netbench.drivers.process import tail
 from pytest_netbench.drivers.repository import Repository, Source
 from pytest_netbench.errors import BuildError
+from pytest_netbench.hosts.ledger import identify, is_alive
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
@@ -45,8 +47,14 @@ _NO_FLAGS = ("CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_INSTALL_ROOT")
 LONGEST = 3600.0
 """Seconds that a build may take, and that another's end may be waited for."""
 
+PRODUCTS = "products"
+"""The folder, below that of a repository's builds, that is ``$OUT`` while one is made."""
+
 KEPT = 30
 """Builds of one repository that are kept, the last used ones."""
+
+BUILDER = "NETBENCH_BUILDER"
+"""The variable that tells for which process a build is made."""
 
 _GRACE, _PAUSE, _ANSWER = 5.0, 0.1, 30.0
 
@@ -172,15 +180,30 @@ def _alone(path: Path) -> Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() > until:
                     raise BuildError(f"another build holds {path} for more than {LONGEST:g} s") from None
+                end_abandoned(path.parent / PRODUCTS)
                 time.sleep(_PAUSE)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
+def end_abandoned(products: Path) -> None:
+    """End a build whose own session was killed: nobody takes its products, and it keeps the lock while it goes on."""
+    for pid in proc.processes():
+        with contextlib.suppress(OSError):
+            descriptor = os.pidfd_open(pid)  # from here on, the number can't be another's
+            try:
+                known = dict(one.partition(b"=")[::2] for one in proc.environment(pid))
+                builder = known.get(BUILDER.encode(), b"").decode(errors="replace")
+                if builder and known.get(b"OUT") == os.fsencode(products) and not is_alive(builder):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            finally:
+                os.close(descriptor)
+
+
 def _build(build: Build, lock: int) -> None:
     """Lay out the source, run the command, move its products to where they are looked for."""
-    source, unfinished, products = build.root / "source", build.root / "unfinished", build.root / "products"
+    source, unfinished, products = build.root / "source", build.root / "unfinished", build.root / PRODUCTS
     clean = unfinished.exists()  # what a build that was killed left in the source isn't built upon
     unfinished.touch()
     shutil.rmtree(products, ignore_errors=True)
@@ -213,7 +236,7 @@ def _run(build: Build, source: Path, products: Path, log: Path, lock: int) -> in
         child = subprocess.Popen(
             ("/bin/sh", "-c", build.driver.build),
             cwd=source,
-            env={**os.environ, "OUT": str(products)},
+            env={**os.environ, "OUT": str(products), BUILDER: identify(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pytest_netbench.drivers import proc, sock_diag
 from pytest_netbench.drivers.driver import Transport
+from pytest_netbench.drivers.environment import endpoint
 from pytest_netbench.drivers.sock_diag import Entry, IPAddress
 
 if TYPE_CHECKING:
@@ -173,6 +174,13 @@ async def until_listening(address: str, port: int, transport: Transport, tree: C
                 raise PortTaken(f"port {port} at {address} is taken by {_owner(found[0].inode)}")
         await asyncio.sleep(pause)
         pause = min(1.5 * pause, 0.005)
+
+
+def waiting(pids: Iterable[int]) -> list[str]:
+    """Where these processes listen, over any transport: ``ADDRESS:PORT``, for people."""
+    own = {inode for pid in pids for inode in proc.sockets(pid)}
+    found = (one for one in entries(Transport.ANY, WAITING) if one.inode in own)
+    return sorted({endpoint(str(_plain(one.address)), one.port) for one in found})
 
 
 def busy(port: int) -> tuple[Entry, ...]:

@@ -16,9 +16,12 @@ from pytest_netbench.result.summary import too_few
 
 def whole_process(name: str) -> str:
     """Why a metric that covers a driver's start can't be gated."""
+    remedy = "gate a latency, or use a driver that tells when payload came or connections were made"
+    if ".cpu_per_" in name:
+        remedy = "use a scenario that can be made smaller for a slope, or a driver that tells its CPU in the window"
     return (
         f"{name} can't be gated with this driver: it covers its whole process, whose start hides what the transport "
-        "does; gate a latency, or use a driver that tells its CPU in the window"
+        f"does; {remedy}"
     )
 
 

@@ -10,7 +10,7 @@ from pytest_netbench.result.words import count, show
 from pytest_netbench.scenario.features import Feature
 from pytest_netbench.scenario.model import Client, Scenario, Sleep
 from pytest_netbench.scenario.walk import endpoint_programs, walk
-from pytest_netbench.telemetry.model import ConnectionReport, HostReport, Pace
+from pytest_netbench.telemetry.model import ConnectionReport, Fact, HostReport, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,8 +48,22 @@ def _loads(scenario: Scenario, clients: Sequence[HostReport]) -> dict[str, float
 
 
 def _connect_rate(client: HostReport) -> float | None:
-    instants = [one.usable_ns for one in client.driver.connections if one.usable_ns is not None]
-    return Pace(1, len(instants), min(instants), max(instants)).rate if instants else None
+    """By the instants; of a driver that only counts connections, over its whole run."""
+    if instants := _instants(client):
+        return Pace(1, len(instants), min(instants), max(instants)).rate
+    if Fact.CONNECTIONS in client.driver.untold or client.began_ns is None or client.ended_ns is None:
+        return None
+    return Pace(0, len(client.driver.connections), client.began_ns, client.ended_ns).rate
+
+
+def _instants(client: HostReport) -> list[int]:
+    return [one.usable_ns for one in client.driver.connections if one.usable_ns is not None]
+
+
+def over_whole_runs(metrics: Iterable[str], clients: Iterable[HostReport]) -> frozenset[str]:
+    """Those of these metrics for which the whole run of a driver stands, since it doesn't tell its instants."""
+    rate = f"{CONNECT}.rate"
+    return frozenset({rate} if rate in metrics and not all(_instants(client) for client in clients) else ())
 
 
 def _sessions(connections: Iterable[ConnectionReport]) -> dict[str, tuple[int, int]]:

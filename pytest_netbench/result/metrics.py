@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_netbench.result.catalogue import CONNECT, PERCENTILES, plain, trace_names
-from pytest_netbench.result.extended import extended
+from pytest_netbench.result.extended import extended, over_whole_runs
 from pytest_netbench.result.stats import jain, quantile
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.extensions import Schedule
@@ -63,8 +63,9 @@ def measure(scenario: Scenario, hosts: Sequence[HostReport]) -> Measured:
             metrics[name] = value
             if marked:
                 whole.add(name)
-    metrics |= _kernel(hosts) | extended(scenario, servers, clients)
-    return Measured(metrics, samples, frozenset(whole))
+    beyond = extended(scenario, servers, clients)
+    metrics |= _kernel(hosts) | beyond
+    return Measured(metrics, samples, frozenset(whole) | over_whole_runs(beyond, clients))
 
 
 def start_skew(hosts: Iterable[HostReport]) -> float:

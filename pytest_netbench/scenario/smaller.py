@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+from pytest_netbench.scenario.extensions import Schedule
 from pytest_netbench.scenario.model import Connect, Connection, Count, Receive, Scenario, Send, Time
 from pytest_netbench.scenario.walk import connects, inside, times
 
@@ -20,37 +21,39 @@ _LEAST = 10_000
 """Bytes of a transfer below which it stays as it is: a request, not a payload."""
 
 
-def smaller(scenario: Scenario) -> Scenario | None:
-    """The scenario with a part of its repetitions or of its bytes; None if nothing of it can be divided."""
+def smaller(scenario: Scenario, *, whole_seconds: bool = False) -> Scenario | None:
+    """The scenario with a part of its repetitions or of its bytes; None if nothing of it can be divided.
+
+    ``whole_seconds``: leave times that wouldn't be a whole number of seconds as they are: many tools take no other.
+    """
     for share in SHARES:
-        for made in (_repeated(scenario, share), _sized(scenario, share)):
+        for made in (_repeated(scenario, share, whole_seconds=whole_seconds), _sized(scenario, share)):
             if made != scenario and _agrees(made) >= _agrees(scenario):
                 return replace(made, title=f"{scenario} / {share}")
     return None
 
 
-def _repeated(scenario: Scenario, share: int) -> Scenario:
-    """Fewer dials in a row, fewer rounds of a loop, less time."""
-    clients = tuple(
-        replace(
-            one,
-            scenario=_fewer_dials(_each(one.scenario, lambda op: _less_often(op, share)), share),
-            connections=tuple(_program(each, lambda op: _less_often(op, share)) for each in one.connections),
-        )
-        for one in scenario.clients
-    )
-    servers = tuple(
-        replace(one, connections=tuple(_program(each, lambda op: _less_often(op, share)) for each in one.connections))
-        for one in scenario.servers
-    )
-    return replace(scenario, clients=clients, servers=servers)
+def _repeated(scenario: Scenario, share: int, *, whole_seconds: bool) -> Scenario:
+    """Fewer dials in a row, fewer rounds of a loop, fewer arrivals, less time."""
+
+    def less(one: Any) -> Any:  # noqa: ANN401 - any operation
+        return _less_often(one, share, 1000 if whole_seconds else 1)
+
+    made = _programs(scenario, less)
+    clients = (replace(one, scenario=_fewer_dials(_each(one.scenario, less), share)) for one in made.clients)
+    return replace(made, clients=tuple(clients))
 
 
 def _sized(scenario: Scenario, share: int) -> Scenario:
     """Fewer bytes in every transfer that isn't small."""
+    return _programs(scenario, lambda one: _less(one, share))
+
+
+def _programs(scenario: Scenario, change: Any) -> Scenario:  # noqa: ANN401 - from operation to operation
+    """The operations of all connections changed, at both ends."""
     sides: dict[str, Any] = {
         side: tuple(
-            replace(one, connections=tuple(_program(each, lambda op: _less(op, share)) for each in one.connections))
+            replace(one, connections=tuple(_program(each, change) for each in one.connections))
             for one in getattr(scenario, side)
         )
         for side in ("clients", "servers")
@@ -65,13 +68,15 @@ def _fewer_dials(operations: tuple[Any, ...], share: int) -> tuple[Any, ...]:
     return operations[: len(operations) // share]
 
 
-def _less_often(one: Any, share: int) -> Any:  # noqa: ANN401 - any operation
-    """A loop with fewer rounds, or less time."""
-    value = getattr(one, "value", None)
-    if isinstance(value, Count) and value.amount >= share:
-        return replace(one, value=Count(value.amount // share))
-    if isinstance(value, Time) and value.amount_ms >= share:
-        return replace(one, value=Time(value.amount_ms // share))
+def _less_often(one: Any, share: int, unit_ms: int) -> Any:  # noqa: ANN401 - any operation
+    """A loop with fewer rounds, or less time in whole units of so many milliseconds; a schedule of fewer arrivals."""
+    if isinstance(one, Schedule):
+        return replace(one, count=one.count // share) if one.count >= share else one
+    match getattr(one, "value", None):
+        case Count(amount) if amount >= share:
+            return replace(one, value=Count(amount // share))
+        case Time(amount_ms) if amount_ms >= share and (unit_ms == 1 or amount_ms % (share * unit_ms) == 0):
+            return replace(one, value=Time(amount_ms // share))
     return one
 
 

@@ -36,6 +36,11 @@ def answers(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, d
     return status, {line[15:43].strip(): line.split()[0] for line in found}, said
 
 
+def test_the_contract_has_the_whole_catalogue() -> None:
+    """A small round of every entry."""
+    assert set(promises.SCENARIOS) == set(catalog.CATALOG)
+
+
 def test_a_driver_that_keeps_its_contract(capsys: pytest.CaptureFixture[str]) -> None:
     """That of the page: what it can't do it says, and all else is as promised."""
     Path("driver.py").write_text(example())
@@ -43,7 +48,11 @@ def test_a_driver_that_keeps_its_contract(capsys: pytest.CaptureFixture[str]) ->
     configure(server=line, client=line, transport="tcp")
     status, found, said = answers(capsys)
     assert status == 0, said
-    assert {name for name, answer in found.items() if answer == "unsupported"} == {"ping", "download", "fan_out"}
+    beyond = {"handshakes", "requests", "open_loop", "idle"}
+    assert {name for name, answer in found.items() if answer == "unsupported"} == {
+        *("ping", "download", "fan_out", "bidi"),
+        *beyond,
+    }
     assert set(promises.SCENARIOS) < set(found)
     assert said.splitlines()[-1] == "mine keeps its contract"
 

@@ -49,6 +49,12 @@ import socket
 listener = socket.create_server((os.environ['IP'], int(os.environ['PORT'])))
 signal.pause()
 """,
+    "listens_elsewhere": """
+import socket
+listener = socket.create_server((os.environ['IP'], 0))
+open(os.environ['FIFO'], 'w').write(str(listener.getsockname()[1]))
+signal.pause()
+""",
     "listens_and_ends": """
 import socket
 listener = socket.create_server((os.environ['IP'], int(os.environ['PORT'])))

@@ -50,6 +50,9 @@ if name in ("exits", "exits_127"):
     sys.exit(127 if name == "exits_127" else 7)
 if name == "prints":
     print("\\n".join(rest[2:]), flush=True)
+if name == "idles":
+    print("no licence", flush=True)
+    open(rest[0], "w").write(str(os.getppid()))
 if name == "says":
     print(" ".join(rest))
     sys.exit(0)
@@ -221,10 +224,25 @@ async def no_client(place: Path, line: str, job: Job = CLIENT) -> DriverFailure:
 
 
 async def test_a_server_that_never_listens(place: Path) -> None:
-    """Its deadline, from the kernel's socket table."""
-    failure = await no_server(place, "waits", replace(SERVER, start_s=0.5))
+    """Its deadline, from the kernel's socket table, and where it should have."""
+    failure = await no_server(place, "waits", replace(SERVER, start_s=0.5, port=7))
     assert failure.reason is Reason.DEADLINE
-    assert failure.detail == "driver mine as server 0 didn't listen within 0.5 s"
+    assert failure.detail == "driver mine as server 0 didn't listen at 127.0.0.1:7 within 0.5 s"
+
+
+@pytest.mark.parametrize("role", list(Role), ids=lambda role: role.value)
+async def test_a_command_that_is_ended_too_early_is_told(place: Path, role: Role) -> None:
+    """Which it is, what it hasn't done, and what it last printed: at its deadline the stand-in gets SIGTERM."""
+    os.mkfifo(said := place / "said")
+    driver = mine(place, f"idles {said}", f"idles {said}")
+    run = serve if role is Role.SERVER else dial
+    job = replace(SERVER, port=7) if role is Role.SERVER else CLIENT
+    whole = asyncio.create_task(run(place, driver, download(5000, request=1), job))
+    os.kill(int(await asyncio.to_thread(said.read_text)), signal.SIGTERM)
+    await asyncio.wait([whole])
+    assert whole.exception() is None or role is Role.SERVER
+    what = "hasn't ended" if role is Role.CLIENT else "doesn't listen at 127.0.0.1:7"
+    assert (place / "outbox/driver.err").read_text().strip().endswith(f"` {what}; it printed 'no licence'")
 
 
 async def test_a_server_that_ends_before_it_listens(place: Path) -> None:

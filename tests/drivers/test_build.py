@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
-import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -182,29 +182,34 @@ def test_two_at_once_build_once(home: Path) -> None:
     assert len(log(home)) == 2
 
 
-def test_a_build_that_is_killed_leaves_no_half_product(home: Path) -> None:
-    """What it began isn't taken for a product, nor built upon; while it goes on by itself, nobody else builds."""
+def test_a_build_whose_session_is_killed_leaves_no_half_product(home: Path) -> None:
+    """What it began isn't taken for a product, nor built upon; it goes on by itself, and the next to build ends it."""
     os.mkfifo(said := home.parent / "said")
-    command = f"echo half > $OUT/tool; echo stale > stale.o; echo > {said}; sleep 600"
+    command = f"echo half > $OUT/tool; echo stale > stale.o; sh -c 'echo $$ > {said}; exec sleep 600'; true"
     code = (
         "from pathlib import Path; from tests.drivers.test_build import build, mine; "
         f"build.built(mine({command!r}), 'HEAD', Path({str(home)!r}))"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as child:
-        assert said.read_text() == "\n"  # it has begun
+        abandoned = os.pidfd_open(int(said.read_text()))  # it has begun
         child.kill()
-    made = build.plan(mine(command), "HEAD", home)
-    assert not made.out.exists()
-    _end_orphans(made.root)
+    assert not build.plan(mine(command), "HEAD", home).out.exists()
     built = build.built(mine("ls > $OUT/list"), "HEAD", home)
     assert "stale.o" not in (built / "list").read_text()
+    assert select.select([abandoned], [], [], 0)[0] == [abandoned]
+    os.close(abandoned)
 
 
-def _end_orphans(root: Path) -> None:
-    """End the build that its parent left: it still holds the lock."""
-    for one in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if one.readlink() == root / "source":
-                os.kill(int(one.parent.name), signal.SIGKILL)
-        except (OSError, ValueError):
-            continue
+def test_a_build_that_somebody_waits_for_is_let_be(home: Path) -> None:
+    """Another session's: it is waited for, and what it made is taken."""
+    os.mkfifo(said := home.parent / "said")
+    os.mkfifo(go := home.parent / "go")
+    command = f"echo > {said}; cat {go} > $OUT/tool"
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(build.built, mine(command), "HEAD", home)
+        said.read_text()  # it has begun
+        second = pool.submit(build.built, mine("echo another > $OUT/tool"), "HEAD", home)
+        build.end_abandoned(build.plan(mine(), "HEAD", home).root / build.PRODUCTS)  # as the second does, waiting
+        go.write_text("mine")
+        assert (first.result() / "tool").read_text() == "mine"
+        assert (second.result() / "tool").read_text() == "another\n"

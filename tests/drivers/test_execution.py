@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -145,16 +146,28 @@ async def failure_of_server(place: Path, driver: Driver, job: Job = SERVER) -> D
 
 
 async def test_a_server_that_ends_early_is_told(place: Path) -> None:
-    """Before it listened: its end and its last words."""
-    failure = await failure_of_server(place, mine(place, "exits_1"))
+    """Before it listened: where it should have, its end, and its last words."""
+    failure = await failure_of_server(place, mine(place, "exits_1"), replace(SERVER, port=7))
     assert (failure.reason, failure.tail) == (Reason.ENDED, "it went wrong")
-    assert failure.detail == "driver mine as server 0 ended before it could listen: it exited with status 1"
+    where = "ended before it could listen at 127.0.0.1:7"
+    assert failure.detail == f"driver mine as server 0 {where}: it exited with status 1"
 
 
 async def test_a_server_that_never_listens_is_told(place: Path) -> None:
     """At the deadline of its start."""
-    failure = await failure_of_server(place, mine(place, "waits"), replace(SERVER, start_s=0.05))
-    assert failure.detail == "driver mine as server 0 didn't listen within 0.05 s"
+    failure = await failure_of_server(place, mine(place, "waits"), replace(SERVER, start_s=0.05, port=7))
+    assert failure.detail == "driver mine as server 0 didn't listen at 127.0.0.1:7 within 0.05 s"
+
+
+async def test_a_server_that_listens_elsewhere_is_told_where(place: Path) -> None:
+    """A row that forgets to pass the port on is found at once."""
+    os.mkfifo(said := place / "said")
+    driver = mine(place, "listens_elsewhere", env={"FIFO": str(said)})
+    begun = asyncio.create_task(failure_of_server(place, driver, replace(SERVER, start_s=2.0, port=7)))
+    port = (await asyncio.to_thread(said.read_text)).strip()
+    failure = await begun
+    assert failure.detail.startswith("driver mine as server 0 didn't listen at 127.0.0.1:7 within 2 s")
+    assert failure.detail.endswith(f"; it listens at 127.0.0.1:{port}")
 
 
 async def test_a_taken_port_is_told(place: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 from pytest_netbench import Scenario, handshakes, idle, open_loop, ping, requests
 from pytest_netbench.result.catalogue import describe
 from pytest_netbench.result.extended import extended, undone
+from pytest_netbench.result.metrics import measure
 from pytest_netbench.result.validity import expected_connects, judge
 from pytest_netbench.scenario import extensions as x
 from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.analysis import analyse
-from pytest_netbench.telemetry.model import DriverReport, Ending, Held, HostReport, Load, Pace
+from pytest_netbench.telemetry.model import DriverReport, Ending, Fact, Held, HostReport, Load, Pace
 from tests.result.result_cases import MS, connection, host
 
 SECOND = 1000 * MS
@@ -55,6 +56,17 @@ def test_handshakes_per_second_are_summed_over_clients() -> None:
     clients = [told(*made(101)), told(*made(51), name="client1")]
     assert extended(handshakes(), [], clients)["connect.rate"] == 150
     assert extended(ping(), [], clients) == {}
+
+
+def test_handshakes_that_are_only_counted_are_those_of_the_whole_run() -> None:
+    """From the first command's begin to its end, and marked so; nothing where they aren't counted either."""
+    counted = host("client0", *(connection() for _ in range(90)), began=SECOND, ended=3 * SECOND)
+    measured = measure(handshakes(), [counted])
+    assert measured.metrics["connect.rate"] == 45
+    assert "connect.rate" in measured.whole_process
+    assert measure(handshakes(), [told(*made(101))]).whole_process == frozenset()
+    silent = host("client0", connection(), untold=frozenset({Fact.CONNECTIONS}))
+    assert "connect.rate" not in measure(handshakes(), [silent]).metrics
 
 
 def test_requests_per_second_have_the_name_of_their_trace() -> None:

@@ -7,10 +7,22 @@ from typing import Any
 import pytest
 
 from pytest_netbench.scenario.analysis import analyse
-from pytest_netbench.scenario.catalog import connect, download, fan_in, ping, request_response, upload
+from pytest_netbench.scenario.catalog import (
+    bidi,
+    connect,
+    download,
+    fan_in,
+    handshakes,
+    open_loop,
+    ping,
+    request_response,
+    requests,
+    upload,
+)
 from pytest_netbench.scenario.certificates import certify
-from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.scenario.model import Connection, Receive, Scenario, Send
 from pytest_netbench.scenario.smaller import smaller
+from pytest_netbench.scenario.walk import connects, walk
 
 
 def test_a_transfer_has_fewer_bytes() -> None:
@@ -31,6 +43,23 @@ def test_a_time_is_shorter() -> None:
     assert analyse(made).shortest_s == 0.1
 
 
+@pytest.mark.parametrize(("seconds", "less"), [(10, 1.0), (4, 1.0), (3.0, None), (1, None), (2.5, None)])
+def test_a_time_in_whole_seconds_stays_one(seconds: float, less: float | None) -> None:
+    """For tools that take no other; where none is left, there is nothing to divide."""
+    made = smaller(handshakes(seconds=seconds), whole_seconds=True)
+    assert (None if made is None else analyse(made).shortest_s) == less
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_arrivals_are_fewer(fresh: bool) -> None:
+    """At the same rate; where the server counts them, it awaits as many."""
+    made = smaller(open_loop(rate=100, seconds=2, request=10, response=30, fresh=fresh))
+    assert made is not None
+    found = analyse(made)
+    assert (found.client_to_server_bytes, found.server_to_client_bytes) == (200, 600)
+    assert found.shortest_s == pytest.approx(0.2, abs=0.02)
+
+
 def test_nothing_to_divide_is_nothing() -> None:
     """One byte there and back stays what it is."""
     assert smaller(connect(1)) is None
@@ -45,6 +74,9 @@ def test_nothing_to_divide_is_nothing() -> None:
         request_response(response=100_003, unblock=33_334, count=2),
         request_response(response=100_000, connections=30),
         ping(time=2.0),
+        bidi(bytes=70_001),
+        requests(),
+        open_loop(rate=101),
     ],
     ids=str,
 )
@@ -56,6 +88,18 @@ def test_both_ends_agree(scenario: Scenario) -> None:
     for name in ("client_to_server_bytes", "server_to_client_bytes"):
         less: Any = getattr(after, name)
         assert less is None or less <= getattr(before, name)
+    for client in made.clients:
+        for one in connects(client.scenario):
+            near = client.connections[one.client_connection_id]
+            far = made.servers[one.server_id].connections[one.server_connection_id]
+            assert _moved(near, Send) == _moved(far, Receive)
+            assert _moved(far, Send) == _moved(near, Receive)
+
+
+def _moved(connection: Connection, kind: type[Send | Receive]) -> int:
+    """Bytes of all operations of a kind, each once where it stands."""
+    programs = (connection.ops, *connection.peer_streams)
+    return sum(one.bytes for ops in programs for one, _ in walk(ops, "") if isinstance(one, kind))
 
 
 def test_certificates_stay() -> None:

@@ -5,6 +5,7 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shlex
@@ -28,20 +29,34 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended: its exit status, below zero the signal; when, on the monotonic clock; CPU seconds."""
+class Running:
+    """A command that was started; ``began_ns`` on the monotonic clock."""
 
     argv: tuple[str, ...]
     output: Path
-    status: int
     began_ns: int
-    ended_ns: int
-    cpu_s: float
 
     @property
     def shown(self) -> str:
         """The command as a person would write it."""
         return shlex.join(self.argv)
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it printed, where that isn't on standard error."""
+        with contextlib.suppress(OSError):
+            lines = self.output.read_text(errors="replace").strip().splitlines()
+            return f"; it printed {lines[-1][:200]!r}" if lines else ""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Running):
+    """How a command ended: its exit status, below zero the signal; when; CPU seconds."""
+
+    status: int
+    ended_ns: int
+    cpu_s: float
 
     @property
     def how(self) -> str:
@@ -71,16 +86,16 @@ class Children:
     left: list[int] = field(default_factory=list)
     told_to_end: bool = False
     _pause: float = _FIRST_LOOK
-    _running: dict[int, tuple[tuple[str, ...], Path, int]] = field(default_factory=dict)
+    _running: dict[int, Running] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # who makes itself a daemon stays below us, and is seen
 
     @property
-    def running(self) -> int:
-        """How many commands run."""
-        return len(self._running)
+    def running(self) -> tuple[Running, ...]:
+        """The commands that run."""
+        return tuple(self._running.values())
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], output: Path, root: Callable[[], None] | None) -> int:
         """Start a command; what it prints is added to the file. ``root`` is called in the child before the program.
@@ -109,7 +124,7 @@ class Children:
                 preexec_fn=before_execution,  # noqa: PLW1509 - there is one thread
             )
         child.returncode = 0  # it is waited for here, not by that object
-        self._running[child.pid] = (tuple(argv), output, began_ns)
+        self._running[child.pid] = Running(tuple(argv), output, began_ns)
         return child.pid
 
     def ready(self) -> None:
@@ -142,7 +157,7 @@ class Children:
         while self._running and (rest := until - time.monotonic()) > 0:
             signal.sigtimedwait((signal.SIGCHLD,), min(rest, _LOOK))
             self._reap()
-        deaf = [shlex.join(argv) for argv, _, _ in self._running.values()]
+        deaf = [one.shown for one in self.running]
         while self._running:
             self._signal(signal.SIGKILL)
             signal.sigtimedwait((signal.SIGCHLD,), _LOOK)
@@ -168,9 +183,9 @@ class Children:
             self.cpu_s += usage.ru_utime + usage.ru_stime
             if pid not in self._running:
                 continue  # an orphan of one of them
-            argv, output, began_ns = self._running.pop(pid)
-            code = os.waitstatus_to_exitcode(status)
-            self.ended.append(Ended(argv, output, code, began_ns, time.monotonic_ns(), usage.ru_utime + usage.ru_stime))
+            one = self._running.pop(pid)
+            code, cpu_s = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+            self.ended.append(Ended(one.argv, one.output, one.began_ns, code, time.monotonic_ns(), cpu_s))
             self.left += [one for one in proc.children(os.getpid()) if one not in self._running]
 
     @property

@@ -5,7 +5,6 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from pytest_netbench.drivers.adapter.children import Children, Ended
 from pytest_netbench.drivers.adapter.report import report
 from pytest_netbench.drivers.adapter.work import Work
 from pytest_netbench.drivers.driver import Level
+from pytest_netbench.drivers.environment import endpoint
 from pytest_netbench.drivers.job import STATUS_UNSUPPORTED
 from pytest_netbench.errors import NetbenchError, Unsupported
 from pytest_netbench.roles import Role
@@ -67,17 +67,19 @@ def _start(children: Children, part: Part) -> int:
         raise Failure(f"{part.argv[0]} can't be executed: {error.strerror}") from None
 
 
+def _say_still_there(children: Children, what: str) -> None:
+    """Of commands that are to end before they did what they should: which they are, and what they last printed."""
+    for one in children.running:
+        _say(f"`{one.shown}` {what}{one.last_words}")
+
+
 # --- a server ----------------------------------------------------------------------------------
 
 
 def _server(work: Work, made: Sequence[Part]) -> int:
     children = Children()
     try:
-        for part in reversed(made):  # the first port is the one that others look at: it comes last
-            pid = _start(children, part)
-            while not children.told_to_end and not _listens(work, part, pid):
-                children.wait(0.002)
-                _still_there(children, "before it listened", allowed=())
+        _come_up(work, made, children)
         children.ready()
         while not children.told_to_end:
             children.wait()
@@ -93,6 +95,18 @@ def _server(work: Work, made: Sequence[Part]) -> int:
     return 0
 
 
+def _come_up(work: Work, made: Sequence[Part], children: Children) -> None:
+    """Start all commands, and wait until each listens; the first port is the one that others look at: it comes last."""
+    for part in reversed(made):
+        pid = _start(children, part)
+        while not _listens(work, part, pid):
+            if children.told_to_end:
+                _say_still_there(children, f"doesn't listen at {endpoint(work.bind, part.port)}")
+                return
+            children.wait(0.002)
+            _still_there(children, "before it listened", allowed=())
+
+
 def _listens(work: Work, part: Part, pid: int) -> bool:
     """Whether that command, or what it started, listens."""
     found = {one.inode for one in listening.at(work.bind, part.port, work.driver.transport)}
@@ -106,7 +120,7 @@ def _still_there(children: Children, when: str, *, allowed: Sequence[int]) -> No
             raise Failure(_daemon(one, children))
         if one.status not in allowed and not children.told_to_end:
             status = STATUS_UNSUPPORTED if one.status == STATUS_UNSUPPORTED else FAILED
-            raise Failure(f"`{one.shown}` ended {when}: it {one.how}{_last_words(one)}", status)
+            raise Failure(f"`{one.shown}` ended {when}: it {one.how}{one.last_words}", status)
 
 
 def _daemon(one: Ended, children: Children) -> str:
@@ -114,14 +128,6 @@ def _daemon(one: Ended, children: Children) -> str:
         f"`{one.shown}` made itself a daemon: it {one.how}, and process {children.left_behind[0]} goes on. "
         "Run it in the foreground: a benchmark has to see its end and its CPU time"
     )
-
-
-def _last_words(one: Ended) -> str:
-    """The last line that it printed, where that isn't on standard error."""
-    with contextlib.suppress(OSError):
-        lines = one.output.read_text(errors="replace").strip().splitlines()
-        return f"; it printed {lines[-1][:200]!r}" if lines else ""
-    return ""
 
 
 # --- a client ----------------------------------------------------------------------------------
@@ -141,6 +147,7 @@ def _client(work: Work, made: Sequence[Part]) -> int:
         while children.running and not children.told_to_end:
             children.wait()
             _all_well(children)
+        _say_still_there(children, "hasn't ended")
     finally:
         children.end(0.3)
         interop.keep_logs(work)
@@ -169,4 +176,4 @@ def _all_well(children: Children) -> None:
     for one in children.ended:
         if one.status:
             status = STATUS_UNSUPPORTED if one.status == STATUS_UNSUPPORTED else FAILED
-            raise Failure(f"`{one.shown}` {one.how}{_last_words(one)}", status)
+            raise Failure(f"`{one.shown}` {one.how}{one.last_words}", status)

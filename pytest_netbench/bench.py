@@ -354,8 +354,7 @@ class Netbench:
     async def _keep_logs(self, stage: one_round.Stage, *, failed: bool = False) -> None:
         if not (failed or self.provider.salvages_cheaply):
             return
-        for host in (*stage.servers, *stage.clients):
-            await self.provider.salvage(host, stage.folder / host.name)
+        await self.provider.salvage((*stage.servers, *stage.clients), stage.folder)
 
     def _logs(self, stage: one_round.Stage) -> str:
         return f"runs/{self.plan.folder}/{stage.folder.name}"

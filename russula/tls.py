@@ -24,8 +24,9 @@ RECORD = 1 << 14
 class Tls(asyncio.Transport, Buffered):
     """TLS between a transport, to which it is a protocol, and a protocol, to which it is a transport.
 
-    ``peer``: the worker's name, at the coordinator; ``pin``: the fingerprint of its leaf. An end that isn't of this
-    run, or isn't who it should be, is a ``connection_lost`` of the inner protocol that never saw a ``connection_made``.
+    ``peer``: the worker's name, at the coordinator; ``pin``: the fingerprint of its certificate. An end that isn't of
+    this run, or isn't who it should be, is a ``connection_lost`` of the inner protocol that never saw a
+    ``connection_made``.
     """
 
     def __init__(self, inner: asyncio.Protocol, tls: ssl.SSLContext, peer: str = "", pin: str = "") -> None:
@@ -153,7 +154,7 @@ class Tls(asyncio.Transport, Buffered):
 
     def _check_pin(self, tls: ssl.SSLObject) -> None:
         if self._pin and hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest() != self._pin:
-            raise ConnectionAbortedError(f"{self._peer} has another certificate than was issued to it")
+            raise ConnectionAbortedError(f"{self._peer} has another certificate than its own")
 
     def _read(self) -> None:
         assert self._tls is not None
@@ -187,15 +188,19 @@ class Tls(asyncio.Transport, Buffered):
             self._wire.close()
 
 
-def context(mine: Credentials) -> ssl.SSLContext:
+def context(mine: Credentials, *, pinned: bool = False) -> ssl.SSLContext:
     """What one side needs for all its connections of a run: TLS 1.3, its leaf, and the run's authority alone.
+
+    ``pinned``: the very certificate of each worker is known, so that no authority is asked about it: a worker may have
+    made its key and its certificate itself.
 
     :raises CredentialsError: if chain and key don't belong together.
     """
     side = ssl.PROTOCOL_TLS_CLIENT if mine.name == COORDINATOR else ssl.PROTOCOL_TLS_SERVER
     made = ssl.SSLContext(side)
     made.minimum_version = ssl.TLSVersion.TLSv1_3
-    made.verify_mode = ssl.CERT_REQUIRED
+    made.check_hostname = side is ssl.PROTOCOL_TLS_CLIENT and not pinned
+    made.verify_mode = ssl.CERT_NONE if pinned else ssl.CERT_REQUIRED
     if side is ssl.PROTOCOL_TLS_SERVER:
         made.num_tickets = 0  # a ticket would be a byte too many after the handshake, and nobody resumes
     try:
@@ -224,5 +229,5 @@ def for_workers(mine: Credentials) -> Securing:
 
 def for_coordinators(mine: Credentials) -> Callable[[str, str], Securing]:
     """How a coordinator secures its connections: from a worker's name, and its pin, to the way to secure one."""
-    made = context(mine)
-    return lambda peer, pin: lambda inner: Tls(inner, made, peer, pin)
+    made = {pinned: context(mine, pinned=pinned) for pinned in (False, True)}
+    return lambda peer, pin: lambda inner: Tls(inner, made[bool(pin)], peer, pin)

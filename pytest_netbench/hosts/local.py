@@ -127,10 +127,11 @@ class LocalProvider(Provider):
         await asyncio.to_thread(self._held.end, [place.name for place in places], UP_DEADLINE)
         await self._alive(places)
 
-    async def salvage(self, host: Host, into: Path) -> None:
-        """Copy the worker's log, which survives the worker."""
-        if host.worker_log is not None:
-            await asyncio.to_thread(_copy, host.worker_log, into / "worker.log")
+    async def salvage(self, hosts: Sequence[Host], into: Path) -> None:
+        """Copy workers' logs, which survive the workers."""
+        for host in hosts:
+            if host.worker_log is not None:
+                await asyncio.to_thread(_copy, host.worker_log, into / host.name / "worker.log")
 
     def sweep(self) -> None:
         """End all workers and remove all folders, now."""

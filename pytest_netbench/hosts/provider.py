@@ -77,8 +77,8 @@ class Provider(ABC):
         """Put fresh workers in the place of those of these hosts, which stay at their addresses."""
 
     @abstractmethod
-    async def salvage(self, host: Host, into: Path) -> None:
-        """Copy what can be had of a host's logs into a folder, also from a dead host; a missing one is no error."""
+    async def salvage(self, hosts: Sequence[Host], into: Path) -> None:
+        """Copy what can be had of hosts' logs, a folder for each; also from dead hosts, a missing one is no error."""
 
     def cost(self, fleet: Fleet) -> Cost | None:  # noqa: ARG002  most cost nothing
         """What a test with these hosts has cost up to now; None where that isn't counted."""

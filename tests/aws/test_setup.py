@@ -126,7 +126,8 @@ async def test_the_policy_is_enough(cloud: Emulation, tmp_path: Path, monkeypatc
     called: list[str] = []
     monkeypatch.setattr(Aws, "_count", lambda _self, operation: called.append(operation))
     async with provider(cloud) as made, made.fleet(Need(1, 0)) as fleet:
-        await made.salvage(fleet.servers[0], tmp_path)
+        await made.salvage(fleet.servers, tmp_path)
+        await made.renew(fleet)
     assert {CALLED_OTHERWISE.get(one, one) for one in called} <= set(actions(POLICY))
 
 

@@ -135,8 +135,8 @@ async def test_logs_survive_their_worker(kind: str, tmp_path: Path) -> None:
     """What a worker wrote is salvaged, and nothing is raised where it wrote nothing."""
     async with provider(kind) as (made, _), made.fleet(Need(1, 0)) as fleet:
         await all_ready(fleet, tmp_path)
-        await made.salvage(fleet.servers[0], tmp_path / "logs")
-    assert "READY" in (tmp_path / "logs" / "worker.log").read_text()
+        await made.salvage(fleet.servers, tmp_path / "logs")
+    assert "READY" in (tmp_path / "logs" / fleet.servers[0].name / "worker.log").read_text()
 
 
 @EACH_LOCAL

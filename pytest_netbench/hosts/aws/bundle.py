@@ -220,8 +220,8 @@ def glibc_need(data: bytes) -> tuple[int, int] | None:
 
 
 def manifest(
-    run: str, hosts: Mapping[str, Mapping[str, object]], files_: Sequence[Mapping[str, str]], table: str, port: int
+    run: str, hosts: Mapping[str, str], authority: str, files_: Sequence[Mapping[str, str]], table: str, port: int
 ) -> Blob:
-    """What the hosts of a run read: by address, who each is and its credentials; the programs to fetch."""
-    said = {"run": run, "hosts": hosts, "files": files_, "table": table, "port": port}
+    """What all hosts of a run read: by address, who each is; whom it obeys; the programs to fetch. No secret."""
+    said = {"run": run, "hosts": hosts, "authority": authority, "files": files_, "table": table, "port": port}
     return Blob(json.dumps(said, sort_keys=True).encode())

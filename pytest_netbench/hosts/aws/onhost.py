@@ -1,7 +1,9 @@
 """What does an instance do with the bundle? It fetches what it needs, checks it, starts the worker, says what it is.
 
 ``python3 bundle.pyz boot FOLDER URL SHA256`` is what SSM runs, as root: it ends when the worker listens, and prints one
-line of JSON. ``work FOLDER`` is the worker, as an ordinary user. This file runs on hosts: standard library only.
+line of JSON. ``renew FOLDER`` puts a fresh worker in the place of the one that is there. ``work FOLDER`` is the worker,
+as an ordinary user. Its key is made here, and never leaves: what is told is its certificate's fingerprint. This file
+runs on hosts: standard library only.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import json
 import os
 import pwd
 import shutil
+import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -21,14 +25,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-FETCH_S, UP_S = 60.0, 20.0
-"""Seconds for a file to come, and for the worker to listen."""
+FETCH_S, UP_S, DOWN_S = 60.0, 20.0, 10.0
+"""Seconds for a file to come, for the worker to listen, and for one to end that was told to."""
+KEY_DAYS = 7
+"""For which a worker's certificate is good: longer than any host lives; who pins it doesn't ask."""
 USER = "netbench"
 ROOT_MARK = "@ROOT@"
 """Stands for this host's folder in the table of drivers, which is written where nobody knows it."""
-LOG, READY, TABLE, HOST, CREDENTIALS, SITE, BIN = (
+LOG, READY, PID, TABLE, HOST, CREDENTIALS, SITE, BIN = (
     "worker.log",
     "ready",
+    "pid",
     "table.json",
     "host.json",
     "credentials",
@@ -44,10 +51,12 @@ class BootError(Exception):
 
 def main(words: Sequence[str]) -> int:
     """Boot, or work."""
-    if words[0] == "work":
-        return work(Path(words[1]))
+    what, root = words[0], Path(words[1])
+    if what == "work":
+        return work(root)
     try:
-        print(json.dumps(boot(Path(words[1]), words[2], words[3])))  # noqa: T201  SSM reads it
+        said = renew(root) if what == "renew" else boot(root, words[2], words[3])
+        print(json.dumps(said))  # noqa: T201  SSM reads it
     except BootError as error:
         print(f"netbench: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -65,16 +74,48 @@ def boot(root: Path, url: str, digest: str) -> Mapping[str, Any]:
         raise BootError(f"none of this host's addresses ({', '.join(own_addresses())}) is in the manifest")
     for one in manifest["files"]:
         _bring(root / BIN / one["path"], one["url"], one["sha256"])
-    host = manifest["hosts"][address]
+    name = manifest["hosts"][address]
     if not (root / READY).exists():
-        user = _user()
         _unpack(root)
-        _write(root, host, manifest["table"], address, manifest["port"], user)
-        _start(root, user, manifest["run"])
+        _write(root, name, address, manifest)
+        _start(root)
     _wait(root)
     from pytest_netbench.hosts.aws.facts import facts
 
-    return {"name": host["name"], "address": address, "facts": facts(address)}
+    return {"name": name, "address": address, "pin": fingerprint(root / CREDENTIALS, name), "facts": facts(address)}
+
+
+def renew(root: Path) -> Mapping[str, Any]:
+    """Put a fresh worker in the place of the one that is there, with the same key.
+
+    :raises BootError: if that doesn't end, or the fresh one isn't up in time.
+    """
+    _end(root)
+    (root / READY).unlink(missing_ok=True)
+    _start(root)
+    _wait(root)
+    return {}
+
+
+def _end(root: Path) -> None:
+    end, number = time.monotonic() + DOWN_S, int(signal.SIGTERM)
+    while (pid := _worker(root)) is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        number = 0  # asks only
+        if time.monotonic() > end:
+            raise BootError(f"the worker doesn't end within {DOWN_S:g} s of SIGTERM")
+        time.sleep(0.01)
+
+
+def _worker(root: Path) -> int | None:
+    """The worker's process, if it lives and is the worker: its number may be another's by now."""
+    try:
+        pid = int((root / PID).read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if words[-3:] == [b"work", os.fsencode(root), b""] else None
 
 
 def own_addresses() -> list[str]:
@@ -132,26 +173,57 @@ def _unpack(root: Path) -> None:
         compileall.compile_dir(root / SITE, quiet=2)
 
 
-def _write(root: Path, host: Mapping[str, Any], table: str, address: str, port: int, user: str) -> None:
-    (root / TABLE).write_text(table.replace(ROOT_MARK, str(root)))
-    (root / HOST).write_text(json.dumps({"name": host["name"], "address": f"tcp://{address}:{port}"}))
+def _write(root: Path, name: str, address: str, manifest: Mapping[str, Any]) -> None:
+    user = _user()
+    (root / TABLE).write_text(manifest["table"].replace(ROOT_MARK, str(root)))
+    host = {"name": name, "address": f"tcp://{address}:{manifest['port']}", "run": manifest["run"], "user": user}
+    (root / HOST).write_text(json.dumps(host))
     folder = root / CREDENTIALS
     folder.mkdir(mode=0o700, exist_ok=True)
-    for name, text in host["credentials"].items():
-        path = folder / name
-        path.touch(mode=0o600)
-        path.write_text(text)
+    (folder / "authority.pem").write_text(manifest["authority"])
+    make_key(folder, name)
     (root / "work").mkdir(mode=0o700, exist_ok=True)
     if user:
         for path in (root, folder, *folder.iterdir(), root / "work"):
             shutil.chown(path, user, user)
 
 
-def _start(root: Path, user: str, run: str) -> None:
+def make_key(folder: Path, name: str) -> None:
+    """Make the worker's key and its certificate, which it signs itself, where ``Credentials.read`` finds them.
+
+    :raises BootError: if there is no ``openssl`` here, or it fails; with its words.
+    """
+    key, chain = folder / "key", folder / "chain"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-config", "/dev/stdin", "-days", str(KEY_DAYS), "-keyout", str(key), "-out", str(chain)]
+    asked = f"[req]\nprompt = no\ndistinguished_name = name\n[name]\nCN = {name}\n"
+    mask = os.umask(0o077)
+    try:
+        done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BootError(f"no key can be made: {done.stderr.strip()}")
+        (folder / f"{name}.pem").write_text(key.read_text() + chain.read_text())
+    except FileNotFoundError:
+        raise BootError("no key can be made: the image needs the program openssl") from None
+    finally:
+        os.umask(mask)
+        for path in (key, chain):
+            path.unlink(missing_ok=True)
+
+
+def fingerprint(folder: Path, name: str) -> str:
+    """SHA-256 of a worker's certificate: what the coordinator pins."""
+    _, mark, chain = (folder / f"{name}.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(mark + chain)).hexdigest()
+
+
+def _start(root: Path) -> None:
     """Start the worker as a service of its own, which outlives this command."""
+    host = json.loads((root / HOST).read_text())
     program = [sys.executable, "-I", "-S", str(root / SITE / "__main__.py"), "work", str(root)]
-    options = ["--quiet", "--collect", f"--unit=netbench-{run}", "--property=LimitNOFILE=1048576"]
-    command = ["systemd-run", *options, *([f"--uid={user}"] if user else []), "--", *program]
+    unit = f"--unit=netbench-{host['run']}-{os.getpid()}"  # an earlier one's may not be forgotten yet
+    options = ["--quiet", "--collect", unit, "--property=LimitNOFILE=1048576"]
+    command = ["systemd-run", *options, *([f"--uid={host['user']}"] if host["user"] else []), "--", *program]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BootError(f"the worker can't be started: {done.stderr.strip()}")
@@ -183,6 +255,7 @@ def work(root: Path) -> int:
     from russula.credentials import Credentials
 
     host = json.loads((root / HOST).read_text())
+    (root / PID).write_text(str(os.getpid()))
 
     def ready(address: str) -> None:
         part = root / f"{READY}.part"

@@ -14,6 +14,7 @@ READS = (
     "ec2:DescribePlacementGroups",
     "ssm:DescribeInstanceInformation",
     "ssm:ListCommandInvocations",
+    "ssm:GetCommandInvocation",
     "ssm:CancelCommand",
     "cloudformation:DescribeStacks",
     "servicequotas:GetServiceQuota",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -24,13 +24,10 @@ from pytest_netbench.hosts.aws.settings import AwsSettings
 from pytest_netbench.hosts.aws.ssm import Commands
 from pytest_netbench.hosts.model import Hosts, Need
 from pytest_netbench.hosts.provider import ProviderContext
-from pytest_netbench.roles import Role
 from russula.credentials import Credentials
 
 Way: TypeAlias = tuple[Launch, ...]
 
-SPARE_NAMES = 16
-"""Workers of each role that have credentials from the begin, so that a larger test than foreseen may follow."""
 ANSWERS = 2.0
 """Seconds for a worker that lives to take a connection."""
 LEAST_LIFE = 120.0
@@ -69,15 +66,24 @@ class Pool:
     @property
     def credentials(self) -> Credentials:
         """The coordinator's."""
-        return self._preparer.coordinator
+        return self._preparer.credentials
 
-    def log(self, name: str) -> str | None:
-        """The end of the log of a host's worker; None if there is no such host.
+    def logs(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The ends of the logs of hosts' workers, as far as they answer.
 
-        :raises HostError: if it doesn't answer.
+        :raises HostError: if AWS says no.
         """
-        place = self._places.get(name)
-        return None if place is None else self._preparer.log(place.ready)
+        return self._preparer.logs(self._named(names))
+
+    def renew(self, names: Sequence[str]) -> None:
+        """Put fresh workers in the place of those of these hosts.
+
+        :raises HostError: for the first that isn't up again; with what it said.
+        """
+        self._preparer.renew(self._named(names))
+
+    def _named(self, names: Sequence[str]) -> list[Ready]:
+        return [self._places[name].ready for name in names if name in self._places]
 
     def network_of(self, type_: str) -> str:
         """What AWS says of a type's network."""
@@ -92,25 +98,14 @@ class Pool:
         if time.monotonic() > self._expires - LEAST_LIFE:
             raise HostError(f"the run's hosts have lived for {self._settings.life:g} s: raise [providers.aws] life")
         wanted = slots(need)
-        if self._preparer.issue(self._names(need)):
-            self._retire(list(self._places))
+        if len(wanted) > self._settings.max_hosts:
+            raise UsageError(f"{len(wanted)} hosts are needed, [providers.aws] max_hosts is {self._settings.max_hosts}")
         self._retire([slot.name for slot in wanted if slot.name in self._places and not self._serves(slot)])
         missing = [slot for slot in wanted if slot.name not in self._places]
         if missing:
             self._launch(missing, need)
         self._bring(need, [self._places[slot.name] for slot in wanted])
         return [self._places[slot.name] for slot in wanted]
-
-    def _names(self, need: Need) -> list[str]:
-        """The names of all workers, of this test and those to come, so that one authority certifies all."""
-        most = dict.fromkeys(Role, SPARE_NAMES)
-        asked = need.servers + need.clients
-        for one in (need, *self._context.upcoming()):
-            most[Role.SERVER] = max(most[Role.SERVER], one.servers)
-            most[Role.CLIENT] = max(most[Role.CLIENT], one.clients)
-        if asked > self._settings.max_hosts:
-            raise UsageError(f"{asked} hosts are needed, [providers.aws] max_hosts is {self._settings.max_hosts}")
-        return [f"{role.value}-{index}" for role, count in most.items() for index in range(count)]
 
     def _serves(self, slot: Slot) -> bool:
         """Whether the host in this place is of the right kind, and its worker takes connections."""

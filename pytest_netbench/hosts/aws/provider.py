@@ -204,16 +204,20 @@ class AwsProvider(Provider):
         far = [f"hosts are in {len(zones)} zones: {', '.join(sorted(zones))}"] if len(zones) > 1 else []
         return "; ".join([*([EMULATED] if self._settings.emulated else []), *far])
 
-    async def salvage(self, host: Host, into: Path) -> None:
-        """The end of the worker's log, by SSM; a host that doesn't answer has none."""
+    async def renew(self, fleet: Fleet) -> None:
+        """End the workers and start new ones, by SSM."""
+        await asyncio.to_thread(self._pool.renew, [host.name for host in fleet.all])
+
+    async def salvage(self, hosts: Sequence[Host], into: Path) -> None:
+        """The ends of workers' logs, by SSM; a host that doesn't answer has none."""
         if not self._ended:
             with suppress(HostError):
-                await asyncio.to_thread(self._save_log, host.name, into)
+                await asyncio.to_thread(self._save_logs, [host.name for host in hosts], into)
 
-    def _save_log(self, name: str, into: Path) -> None:
-        if (text := self._pool.log(name)) is not None:
-            into.mkdir(parents=True, exist_ok=True)
-            (into / "worker.log").write_text(text)
+    def _save_logs(self, names: Sequence[str], into: Path) -> None:
+        for name, text in self._pool.logs(names).items():
+            (into / name).mkdir(parents=True, exist_ok=True)
+            (into / name / "worker.log").write_text(text)
 
     # --- money -------------------------------------------------------------------------------------
 

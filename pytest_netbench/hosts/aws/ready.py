@@ -1,4 +1,8 @@
-"""How do instances that run become hosts with a worker? Bundle, programs and credentials to the bucket, one command."""
+"""How do instances that run become hosts with a worker? Bundle, programs and a list to the bucket, one command.
+
+No secret is among that. Each worker makes its key on its host, and SSM brings back the fingerprint of its certificate,
+which is pinned: one host can't be taken for another, nor anybody for a host.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.errors import HostError
@@ -28,14 +31,17 @@ BOOT = 180.0
 """Seconds for hosts to fetch what they need, and for their workers to listen."""
 URL_LIFE = 900
 """Seconds for which a presigned URL is good."""
-LOG = 20_000
-"""Characters of a worker's log that a salvage brings."""
-_RENEWED = timedelta(minutes=15)
+LOG, LOG_DEADLINE = 20_000, 20.0
+"""Characters of a worker's log that a salvage brings, and seconds that all of them may take."""
+_LONGER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A host whose worker listens. ``facts``: what it says of itself; ``programs``: what was brought to it."""
+    """A host whose worker listens.
+
+    ``pin``: its certificate's fingerprint; ``facts``: what it says of itself; ``programs``: what was brought to it.
+    """
 
     name: str
     instance: Instance
@@ -54,20 +60,11 @@ class Preparer:
         self._commands, self._rows, self._table = commands, registry.load(table), table_for_hosts(table)
         self._uploaded: set[str] = set()
         self._numbers = itertools.count(1)
-        self.credentials: Mapping[str, Credentials] = {}
+        self.credentials = self._issued()
 
-    def issue(self, names: Sequence[str]) -> bool:
-        """Credentials for workers of these names; whether they are new, so that earlier workers' hold no longer."""
-        if set(names) <= set(self.credentials):
-            return False
-        renewed = bool(self.credentials)
-        self.credentials = issue(self._ledger.run, names, timedelta(seconds=self._settings.life) + _RENEWED)
-        return renewed
-
-    @property
-    def coordinator(self) -> Credentials:
-        """The coordinator's own."""
-        return self.credentials[COORDINATOR]
+    def _issued(self) -> Credentials:
+        """The coordinator's own, whom workers obey."""
+        return issue(self._ledger.run, (), timedelta(seconds=self._settings.life) + _LONGER)[COORDINATOR]
 
     def programs(self, wanted: frozenset[str], types: Sequence[TypeInfo]) -> tuple[Blob, ...]:
         """The programs of these drivers, known to run on such hosts.
@@ -90,8 +87,8 @@ class Preparer:
         for blob in (bundle(), *wanted):
             self._upload(blob)
         files = [{"path": one.path, "sha256": one.sha256, "url": self._url(one.key)} for one in wanted]
-        described = {one.private: self._described(name) for name, one in hosts.items()}
-        listed = manifest(self._ledger.run, described, files, self._table, self._settings.port)
+        names = {one.private: name for name, one in hosts.items()}
+        listed = manifest(self._ledger.run, names, self.credentials.authority, files, self._table, self._settings.port)
         key = f"{objects(self._ledger.run)}{next(self._numbers)}.json"
         self._ledger.intent(journal.OBJECTS, objects(self._ledger.run), {"bucket": site_bucket})
         self._aws.call("s3:PutObject", Bucket=site_bucket, Key=key, Body=listed.data, ContentType="application/json")
@@ -99,38 +96,40 @@ class Preparer:
             self._ledger.run, (self._url(bundle().key), bundle().sha256), (self._url(key), listed.sha256)
         )
         ended = self._commands.run([one.id for one in hosts.values()], lines, BOOT)
-        self._aws.call("s3:DeleteObject", Bucket=site_bucket, Key=key)  # it has the keys of all
+        self._aws.call("s3:DeleteObject", Bucket=site_bucket, Key=key)
         self._ledger.removed(journal.OBJECTS, objects(self._ledger.run))
         brought = frozenset(one.path for one in wanted)
         return [self._ready(name, one, said, brought) for (name, one), said in zip(hosts.items(), ended, strict=True)]
 
-    def log(self, host: Ready) -> str:
-        """The end of a worker's log, by SSM.
+    def renew(self, hosts: Sequence[Ready]) -> None:
+        """Put fresh workers in the place of these hosts' own.
 
-        :raises HostError: if the host doesn't answer.
+        :raises HostError: for the first that isn't up again; with what it said.
         """
-        (said,) = self._commands.run([host.instance.id], script.log_tail(self._ledger.run, LOG), 20.0)
-        return said.said
+        ended = self._commands.run([one.instance.id for one in hosts], script.renew(self._ledger.run), BOOT)
+        for host, said in zip(hosts, ended, strict=True):
+            said.check(f"{host.name} ({host.instance.id}) has no fresh worker")
 
-    def _described(self, name: str) -> Mapping[str, Any]:
-        mine = self.credentials[name]
-        return {
-            "name": name,
-            "credentials": {"authority.pem": mine.authority, f"{name}.pem": mine.key + mine.chain},
-        }
+    def logs(self, hosts: Sequence[Ready]) -> Mapping[str, str]:
+        """The ends of workers' logs by hosts' names, by SSM; those that don't answer are left out.
+
+        :raises AwsError: if AWS says no.
+        """
+        names = {one.instance.id: one.name for one in hosts}
+        found = self._commands.outputs(list(names), script.log_tail(self._ledger.run, LOG), LOG_DEADLINE)
+        return {names[instance]: text for instance, text in found.items()}
 
     def _ready(self, name: str, one: Instance, said: Invocation, brought: frozenset[str]) -> Ready:
-        if not said.good:
-            raise HostError(f"{name} ({one.id}) can't be made ready: {said.details}\n{said.said.strip()}")
+        said.check(f"{name} ({one.id}) can't be made ready")
         try:
-            answer = json.loads(said.said.strip().splitlines()[-1])
-            facts = dict(answer["facts"])
+            answer = json.loads(said.output.strip().splitlines()[-1])
+            pin, facts = str(answer["pin"]), dict(answer["facts"])
         except (ValueError, LookupError, TypeError):
             raise HostError(
                 f"{name} ({one.id}): SSM says that its command succeeded, but it did not say that its worker listens: "
-                f"{said.said.strip()[-200:]!r}"
+                f"{said.output.strip()[-200:]!r}"
             ) from None
-        return Ready(name, one, self.credentials[name].fingerprint, facts, brought)
+        return Ready(name, one, pin, facts, brought)
 
     def _upload(self, blob: Blob) -> None:
         """Store it under its SHA-256, unless it is there."""

@@ -7,13 +7,15 @@ import re
 _SAFE = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
 _ROOT = "${NETBENCH_ROOT:-/opt/netbench}"
 
-_START = """\
+_PYTHON = """\
 set -eu
 for python in python3 python3.13 python3.12 python3.11 ''; do
   [ -n "$python" ] || { echo 'netbench: no Python 3.11 or newer on this host' >&2; exit 9; }
   "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break
 done
 root="@ROOT@/@RUN@"
+"""
+_START = """\
 umask 022
 mkdir -p "$root"
 cd "$root"
@@ -29,6 +31,7 @@ sys.argv = ["bundle.pyz", "boot", *words]
 runpy.run_path("bundle.pyz", run_name="__main__")
 PYTHON
 """
+_RENEW = 'exec "$python" -I -S "$root/bundle.pyz" renew "$root"\n'
 
 
 def start(run: str, bundle: tuple[str, str], manifest: tuple[str, str]) -> list[str]:
@@ -36,15 +39,16 @@ def start(run: str, bundle: tuple[str, str], manifest: tuple[str, str]) -> list[
 
     :raises ValueError: if a text could end the quotes that it stands in.
     """
-    values = {
-        "ROOT": _ROOT,
-        "RUN": _safe(run),
-        "BUNDLE": _safe(bundle[0]),
-        "BUNDLE_SHA256": _safe(bundle[1]),
-        "MANIFEST": _safe(manifest[0]),
-        "MANIFEST_SHA256": _safe(manifest[1]),
-    }
-    return re.sub(r"@([A-Z0-9_]+)@", lambda match: values[match[1]], _START).splitlines()
+    fetched = {"BUNDLE": bundle[0], "BUNDLE_SHA256": bundle[1], "MANIFEST": manifest[0], "MANIFEST_SHA256": manifest[1]}
+    return _filled(_PYTHON + _START, run, **fetched)
+
+
+def renew(run: str) -> list[str]:
+    """The lines that put a fresh worker in the place of a host's own.
+
+    :raises ValueError: as for ``start``.
+    """
+    return _filled(_PYTHON + _RENEW, run)
 
 
 def log_tail(run: str, characters: int) -> list[str]:
@@ -53,6 +57,11 @@ def log_tail(run: str, characters: int) -> list[str]:
     :raises ValueError: as for ``start``.
     """
     return [f'tail -c {characters} "{_ROOT}/{_safe(run)}/worker.log"']
+
+
+def _filled(text: str, run: str, **values: str) -> list[str]:
+    known = {"ROOT": _ROOT, "RUN": _safe(run), **{name: _safe(value) for name, value in values.items()}}
+    return re.sub(r"@([A-Z0-9_]+)@", lambda match: known[match[1]], text).splitlines()
 
 
 def _safe(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.aws.api import Aws
@@ -19,21 +20,32 @@ DELIVERY = 60
 LOOK_AFTER = 5
 """Questions between two looks at whether the hosts still run."""
 _GOING = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
+_ERRORS = "\n----------ERROR-------\n"
+"""Between output and errors, where SSM lists them as one text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What became of a command on one host. ``said``: the begin of its output, errors included."""
+    """What became of a command on one host. ``output``, ``errors``: the begin of them, 2,500 characters together."""
 
     instance: str
     status: str
     details: str
-    said: str
+    output: str
+    errors: str
 
     @property
     def good(self) -> bool:
         """Whether it ended with 0."""
         return self.status == "Success"
+
+    def check(self, what: str) -> None:
+        """Whether it ended well.
+
+        :raises HostError: if not: ``what`` doesn't hold, and what the host said.
+        """
+        if not self.good:
+            raise HostError("\n".join([f"{what}: {self.details}", *filter(None, (self.output, self.errors))]).rstrip())
 
 
 class Commands:
@@ -48,13 +60,8 @@ class Commands:
         :raises HostError: names those that it hasn't heard of, and what may be the reason.
         """
         end, missing, questions = time.monotonic() + deadline, set(instances), 0
-        filters = [{"Key": f"tag:{RUN}", "Values": [self._run]}]
         while True:
-            for one in self._aws.pages(
-                "ssm:DescribeInstanceInformation", "InstanceInformationList", Filters=filters, MaxResults=AT_ONCE
-            ):
-                if one["PingStatus"] == "Online":
-                    missing.discard(one["InstanceId"])
+            missing -= self._online()
             if not missing:
                 return
             if time.monotonic() > end:
@@ -67,6 +74,32 @@ class Commands:
             if questions % LOOK_AFTER == 0:
                 self._look(instances)
             time.sleep(self._poll)
+
+    def _online(self) -> set[str]:
+        """The run's instances whose agents answer."""
+        filters = [{"Key": f"tag:{RUN}", "Values": [self._run]}]
+        pages = self._aws.pages(
+            "ssm:DescribeInstanceInformation", "InstanceInformationList", Filters=filters, MaxResults=AT_ONCE
+        )
+        return {one["InstanceId"] for one in pages if one["PingStatus"] == "Online"}
+
+    def outputs(self, instances: Sequence[str], lines: Sequence[str], deadline: float) -> dict[str, str]:
+        """What a script prints on these, 24,000 characters of each; those that don't answer in time are left out.
+
+        :raises AwsError: if AWS says no.
+        """
+        online = self._online()
+        asked = [one for one in instances if one in online]
+        found: dict[str, str] = {}
+        end = time.monotonic() + deadline
+        for start in range(0, len(asked), AT_ONCE):
+            part = asked[start : start + AT_ONCE]
+            command = self._send(part, lines, deadline)
+            ended = self._until(command, part, end, lambda _: None)
+            for name in (one.instance for one in ended.values() if one.good):
+                answer = self._aws.call("ssm:GetCommandInvocation", CommandId=command, InstanceId=name)
+                found[name] = str(answer["StandardOutputContent"])
+        return found
 
     def run(self, instances: Sequence[str], lines: Sequence[str], deadline: float) -> tuple[Invocation, ...]:
         """Run a script on all of these, within ``deadline`` seconds; how each ended.
@@ -92,19 +125,28 @@ class Commands:
         return str(answer["Command"]["CommandId"])
 
     def _await(self, command: str, part: Sequence[str], end: float) -> list[Invocation]:
-        """Every host of the command must have ended: an empty list, or a short one, isn't the whole."""
+        """Every host of the command must have ended."""
+        found = self._until(command, part, end, self._look)
+        if going := [name for name in part if name not in found]:
+            raise HostError(f"the command {command} hasn't ended on {', '.join(going)}: see its output in SSM")
+        return [found[name] for name in part]
+
+    def _until(
+        self, command: str, part: Sequence[str], end: float, look: Callable[[Iterable[str]], None]
+    ) -> dict[str, Invocation]:
+        """Those that ended until then: an empty list, or a short one, isn't the whole. The others are cancelled."""
         questions = 0
         while True:
-            found = {one.instance: one for one in self._invocations(command)}
-            going = [name for name in part if name not in found or found[name].status in _GOING]
+            found = {one.instance: one for one in self._invocations(command) if one.status not in _GOING}
+            going = [name for name in part if name not in found]
             if not going:
-                return [found[name] for name in part]
+                return found
             if time.monotonic() > end:
                 self._aws.call("ssm:CancelCommand", CommandId=command)
-                raise HostError(f"the command {command} hasn't ended on {', '.join(going)}: see its output in SSM")
+                return found
             questions += 1
             if questions % LOOK_AFTER == 0:
-                self._look(going)
+                look(going)
             time.sleep(self._poll)
 
     def _invocations(self, command: str) -> list[Invocation]:
@@ -120,12 +162,10 @@ class Commands:
             )
         except NotThere:  # just after it was sent, SSM may not know it yet
             return []
-        return [
-            Invocation(
-                one["InstanceId"],
-                one["Status"],
-                one.get("StatusDetails", ""),
-                "".join(plugin.get("Output", "") for plugin in one.get("CommandPlugins", ())),
-            )
-            for one in listed
-        ]
+        return [_invocation(one) for one in listed]
+
+
+def _invocation(one: Mapping[str, Any]) -> Invocation:
+    said = "".join(plugin.get("Output", "") for plugin in one.get("CommandPlugins", ()))
+    output, _, errors = said.partition(_ERRORS)
+    return Invocation(one["InstanceId"], one["Status"], one.get("StatusDetails", ""), output, errors)

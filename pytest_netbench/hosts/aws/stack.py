@@ -85,7 +85,6 @@ def _bucket() -> dict[str, Any]:
         "Bucket": _resource(
             "S3::Bucket", LifecycleConfiguration={"Rules": rules}, PublicAccessBlockConfiguration=closed, Tags=_TAGS
         ),
-        "Logs": _resource("Logs::LogGroup", RetentionInDays=30, Tags=_TAGS),
     }
 
 

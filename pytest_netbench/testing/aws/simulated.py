@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import queue
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_netbench.hosts.aws.onhost import fetch
+from pytest_netbench.hosts.aws.onhost import fetch, fingerprint, make_key
 
 _MANIFEST = re.compile(r"\"\$root\" '(http[^']+)' ([0-9a-f]{64})")
 ANSWER_DEADLINE = 60.0
@@ -36,15 +37,18 @@ class Workers:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self._ready: dict[str, threading.Event] = {}
+        self._ready: dict[str, queue.Queue[str]] = {}
         self._lock = threading.Lock()
         threading.Thread(target=self._hear, daemon=True).start()
 
-    def start(self, address: str, url: str, digest: str) -> bool:
-        """Let the worker of an address listen; whether it does."""
-        event = self._ready[address] = threading.Event()
+    def start(self, address: str, url: str, digest: str) -> str:
+        """Let the worker of an address listen; the fingerprint of its certificate.
+
+        :raises queue.Empty: if it doesn't.
+        """
+        pin = self._ready[address] = queue.Queue()
         self._say({"start": address, "url": url, "digest": digest})
-        return event.wait(ANSWER_DEADLINE)
+        return pin.get(timeout=ANSWER_DEADLINE)
 
     def end(self, address: str) -> None:
         """End it."""
@@ -65,7 +69,8 @@ class Workers:
     def _hear(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._ready[json.loads(line)["ready"]].set()
+            said = json.loads(line)
+            self._ready[said["ready"]].put(said["pin"])
 
 
 class Done:
@@ -93,9 +98,11 @@ class SimulatedHost:
         found = _MANIFEST.search(script)
         if found is None:
             return Done(0, "")
-        ready = self._workers.start(self.address, found[1], found[2])
-        answer = {"address": self.address, "facts": {"simulated": 1}}
-        return Done(0 if ready else 1, json.dumps(answer) + "\n")
+        try:
+            pin = self._workers.start(self.address, found[1], found[2])
+        except queue.Empty:
+            return Done(1, "")
+        return Done(0, json.dumps({"pin": pin, "facts": {"simulated": 1}}) + "\n")
 
     def pull_the_plug(self) -> None:
         """End it."""
@@ -139,17 +146,17 @@ class _Shared:
         if digest not in self._manifests:
             self._manifests[digest] = json.loads(await asyncio.to_thread(fetch, url, digest))
         manifest = self._manifests[digest]
-        host = manifest["hosts"][address]
-        folder = self._folder / address
+        name, folder = manifest["hosts"][address], self._folder / address
         folder.mkdir(exist_ok=True)
-        for name, text in host["credentials"].items():
-            (folder / name).write_text(text)
+        (folder / "authority.pem").write_text(manifest["authority"])
+        await asyncio.to_thread(make_key, folder, name)
+        said = {"ready": address, "pin": fingerprint(folder, name)}
         serving = serve(
             f"tcp://{address}:{manifest['port']}",
             services(registry.load(manifest["table"])),
             directory=folder,
-            credentials=Credentials.read(folder, host["name"]),
-            ready=lambda _: print(json.dumps({"ready": address}), flush=True),  # noqa: T201  the emulation reads it
+            credentials=Credentials.read(folder, name),
+            ready=lambda _: print(json.dumps(said), flush=True),  # noqa: T201  the emulation reads it
         )
         self._tasks[address] = asyncio.create_task(serving)
 

@@ -103,12 +103,15 @@ def _fits(instance: Any, filters: dict[str, set[str]]) -> bool:
 
 def _listed(one: dict[str, Any], *, with_output: bool) -> dict[str, Any]:
     keys = ("CommandId", "InstanceId", "Comment", "DocumentName", "Status", "StatusDetails")
+    said, errors = one["StandardOutputContent"], one["StandardErrorContent"]
+    if errors:
+        said += f"\n----------ERROR-------\n{errors}"
     plugin = {
         "Name": one["PluginName"],
         "Status": one["Status"],
         "StatusDetails": one["StatusDetails"],
         "ResponseCode": one["ResponseCode"],
-        "Output": (one["StandardOutputContent"] + one["StandardErrorContent"])[:LISTED],
+        "Output": said[:LISTED],
     }
     return {**{key: one[key] for key in keys}, **({"CommandPlugins": [plugin]} if with_output else {})}
 

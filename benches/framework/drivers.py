@@ -137,7 +137,7 @@ def traces(effort: Effort, only: Callable[[str], bool], *, quick: bool) -> list[
     """What a sample costs: in our loop in CPU, at the real driver as round trips with its trace over those without."""
     repeats = 11 if quick else 31
     clock = tracing.clock_ns(repeats)
-    why = f"reading the clock costs {clock:.0f} ns on this machine now; a profile reads it twice, an iterate once"
+    why = f"one reading of the clock costs {clock:.0f} ns on this machine now; beside others, a profile needs two"
     figures = [
         median(f"trace_{kind}_s", [one / 1e9 for one in tracing.costs(kind, repeats)], "s", reach=100e-9, why=why)
         for kind in tracing.TRACED

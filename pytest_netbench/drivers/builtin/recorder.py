@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from array import array
 from pathlib import Path
 from typing import Protocol
 
@@ -58,8 +57,8 @@ class Recorder:
         self._rss = 0
         self._holds = holds
         self._held: Held | None = None
-        self.samples = tuple(array("q") for _ in traces)
-        self.marks = tuple(array("q") for _ in traces)
+        self.samples = tuple(list[int]() for _ in traces)
+        self.marks = tuple(list[int]() for _ in traces)
         self._connections: list[Recorded] = []
         self.began_ns: int | None = None
         self._problems: list[str] = []

@@ -21,26 +21,36 @@ from pytest_netbench.scenario.walk import opens_afresh
 
 def compile_operations(operations: Sequence[Any], more: Mapping[type, Compiler] | None = None) -> tuple[Step, ...]:
     """Prepare a list of operations; ``more``: steps for operations beyond a connection's."""
-    compilers = {**_COMPILERS, **more} if more else _COMPILERS
-    return tuple(_compile(one, compilers) for one in operations)
+    return _Compiling({**_COMPILERS, **more} if more else _COMPILERS).all(operations)
 
 
-def _compile(operation: Any, compilers: Mapping[type, Compiler]) -> Step:  # noqa: ANN401 - any operation
-    match operation:
-        case m.Profile():
-            return _profile(operation.trace_id, _in_one(_compile_all(operation.operations, compilers)))
-        case m.Iterate(value, (m.Profile(trace, (_, *_) as body),), None) if not opens_afresh(body):
-            return _compile(m.Iterate(value, body, trace), compilers)  # the same samples for half the price
-        case m.Iterate() | x.Repeat() | x.Schedule():
-            return loop(operation, _compile_all(operation.operations, compilers))
-        case m.Scope() | m.ClientScope():
-            return _scope(tuple(_compile_all(thread, compilers) for thread in operation.threads))
-        case _:
-            return compilers[type(operation)](operation)
+class _Compiling:
+    """One list that is being prepared. An operation that stands in several places is one step in all of them."""
 
+    def __init__(self, compilers: Mapping[type, Compiler]) -> None:
+        self._compilers = compilers
+        self._known: dict[int, Step] = {}
 
-def _compile_all(operations: Sequence[Any], compilers: Mapping[type, Compiler]) -> tuple[Step, ...]:
-    return tuple(_compile(one, compilers) for one in operations)
+    def all(self, operations: Sequence[Any]) -> tuple[Step, ...]:
+        return tuple(self._one(each) for each in operations)
+
+    def _one(self, operation: Any) -> Step:  # noqa: ANN401 - any operation
+        if id(operation) not in self._known:
+            self._known[id(operation)] = self._step(operation)
+        return self._known[id(operation)]
+
+    def _step(self, operation: Any) -> Step:  # noqa: ANN401 - the same
+        match operation:
+            case m.Profile():
+                return _profile(operation.trace_id, _in_one(self.all(operation.operations)))
+            case m.Iterate(value, (m.Profile(trace, (_, *_) as body),), None) if not opens_afresh(body):
+                return self._step(m.Iterate(value, body, trace))  # the same samples for half the price
+            case m.Iterate() | x.Repeat() | x.Schedule():
+                return loop(operation, self.all(operation.operations))
+            case m.Scope() | m.ClientScope():
+                return _scope(tuple(self.all(thread) for thread in operation.threads))
+            case _:
+                return self._compilers[type(operation)](operation)
 
 
 def run(thread: Thread, steps: Iterable[Step]) -> Waits:

@@ -19,15 +19,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from pytest_netbench.scenario import model as m  # noqa: E402 - the checkout's own, installed or not
+from pytest_netbench.roles import Role  # noqa: E402 - the checkout's own, installed or not
+from pytest_netbench.scenario import model as m  # noqa: E402
 from pytest_netbench.scenario.certificates import certify  # noqa: E402
+from pytest_netbench.telemetry.model import DriverReport  # noqa: E402
 from pytest_netbench.telemetry.report_json import load  # noqa: E402
 
 DEADLINE_S = 60
@@ -168,40 +170,45 @@ def on_cpu(side: int) -> Iterator[None]:
 
 
 def run(contestant: Contestant, scenario: m.Scenario) -> Run:
-    """Run a scenario once, in fresh processes."""
+    """Run a scenario of ``between_gates`` once, in fresh processes."""
     scenario = certify(scenario) if contestant.secure else scenario
     gate = Gate(scenario if contestant.secure else None)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder)
-            scenario.write(place / "scenario.json")
-            port = free_port()
-            base = {**os.environ, "SCENARIO": str(place / "scenario.json")}
-            server_env = {**base, "IP": HERE, "PORT": str(port), "NETBENCH_REPORT": str(place / "server.json")}
-            client_env = {**base, "SERVER_0": f"{HERE}:{port}", "SERVER_1": gate.address}
-            with (
-                serving(contestant.server, port, server_env, place / "server.out"),
-                on_cpu(1),
-                (place / "client.out").open("wb") as output,
-            ):
-                done = subprocess.run(
-                    contestant.client,
-                    env={**client_env, "NETBENCH_REPORT": str(place / "client.json")},
-                    stdout=output,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    timeout=DEADLINE_S,
-                    check=False,
-                )
-            if done.returncode or len(gate.passed) != 2:
-                raise Failure(f"{contestant.name}: client ended with {done.returncode}: {done.stderr.strip()}")
-            cpus = [
-                load(path.read_bytes()).cpu for path in (place / "server.json", place / "client.json") if path.exists()
-            ]
-            used = [one.seconds for one in cpus if one is not None]
-            return Run((gate.passed[1] - gate.passed[0]) / 1e9, sum(used) if len(used) == 2 else None)
+        reports = carry_out(contestant, scenario, {"SERVER_1": gate.address})
     finally:
         gate.close()
+    if len(gate.passed) != 2:
+        raise Failure(f"{contestant.name}: its client passed the gate {len(gate.passed)} times, expected 2")
+    used = [one.cpu.seconds for one in reports.values() if one.cpu is not None]
+    return Run((gate.passed[1] - gate.passed[0]) / 1e9, sum(used) if len(used) == 2 else None)
+
+
+def carry_out(contestant: Contestant, scenario: m.Scenario, peers: Mapping[str, str]) -> dict[Role, DriverReport]:
+    """Carry a scenario out once, in fresh processes, and give the reports of those that write one."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        scenario.write(place / "scenario.json")
+        written = {role: place / f"{role}.json" for role in Role}
+        port = free_port()
+        base = {**os.environ, "SCENARIO": str(place / "scenario.json"), "SERVER_0": f"{HERE}:{port}", **peers}
+        server_env = {**base, "IP": HERE, "PORT": str(port), "NETBENCH_REPORT": str(written[Role.SERVER])}
+        with (
+            serving(contestant.server, port, server_env, place / "server.out"),
+            on_cpu(1),
+            (place / "client.out").open("wb") as output,
+        ):
+            done = subprocess.run(
+                contestant.client,
+                env={**base, "NETBENCH_REPORT": str(written[Role.CLIENT])},
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=DEADLINE_S,
+                check=False,
+            )
+        if done.returncode:
+            raise Failure(f"{contestant.name}: client ended with {done.returncode}: {done.stderr.strip()}")
+        return {role: load(path.read_bytes()) for role, path in written.items() if path.exists()}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""How fast are the built-in drivers? Throughput, round trips, connects, CPU, traces, beside iperf3 and the real ones.
+"""How fast are the built-in drivers? Throughput, round trips, connects, CPU, traces, memory, beside iperf3 and others.
 
 Each round of ours has one of the reference beside it, in turns first and second, all in fresh processes.
 """
@@ -6,15 +6,18 @@ Each round of ours has one of the reference beside it, in turns first and second
 from __future__ import annotations
 
 import math
+import resource
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import tracing
-from contestants import Run, blocking_pings, connects, download, iperf3, ours, pings, real, run
+from contestants import Run, blocking_pings, carry_out, connects, download, iperf3, ours, pings, real, run
 from figures import Better, Figure, main, median, missing, ratio
 
+from pytest_netbench.roles import Role
+from pytest_netbench.scenario.catalog import idle
 from pytest_netbench.scenario.model import Scenario
 
 S2N = "s2n-netbench-driver-tcp isn't installed (`make drivers`)"
@@ -117,6 +120,7 @@ def measure(quick: bool, only: Callable[[str], bool]) -> list[Figure]:
         figures.append(beside_blocking(effort))
     figures += secure(effort, only)
     figures += traces(effort, only, quick=quick)
+    figures += memory(2 if quick else 10, only)
     return figures
 
 
@@ -137,7 +141,7 @@ def traces(effort: Effort, only: Callable[[str], bool], *, quick: bool) -> list[
     """What a sample costs: in our loop in CPU, at the real driver as round trips with its trace over those without."""
     repeats = 11 if quick else 31
     clock = tracing.clock_ns(repeats)
-    why = f"reading the clock costs {clock:.0f} ns on this machine now; a profile reads it twice, an iterate once"
+    why = f"one reading of the clock costs {clock:.0f} ns on this machine now; beside others, a profile needs two"
     figures = [
         median(f"trace_{kind}_s", [one / 1e9 for one in tracing.costs(kind, repeats)], "s", reach=100e-9, why=why)
         for kind in tracing.TRACED
@@ -155,6 +159,18 @@ def traces(effort: Effort, only: Callable[[str], bool], *, quick: bool) -> list[
             seconds = ([one.seconds for one in mine], [one.seconds for one in other])
             figures.append(ratio(name, *seconds, reach=None, better=Better.LOWER))
     return figures
+
+
+def memory(repeats: int, only: Callable[[str], bool]) -> list[Figure]:
+    """The most memory that a client of ours had while its 10,000 connections were all open and idle."""
+    name, connections = "idle_10k_bytes", 10_000
+    if not only(name):
+        return []
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < connections + 100:
+        missing(name, "a process may not have so many descriptors here (`ulimit -Hn`)")
+        return []
+    reports = [carry_out(ours(), idle(connections), {}) for _ in range(repeats)]
+    return [median(name, [one[Role.CLIENT].peak_rss or math.nan for one in reports], "B", reach=60e6)]
 
 
 if __name__ == "__main__":

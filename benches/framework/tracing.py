@@ -15,16 +15,24 @@ from pytest_netbench.scenario import model as m
 
 TIMES = 50_000
 BODY = (m.Send(0, 1),)
-BARE = (m.Iterate(m.Count(TIMES), BODY),)
+
+
+def _loop(*body: m.ConnectionOp, trace: int | None = None) -> tuple[m.ConnectionOp, ...]:
+    return (m.Iterate(m.Count(TIMES), body, trace),)
+
+
 TRACED = {
-    "iterate": (m.Iterate(m.Count(TIMES), BODY, 0),),
-    "profile": (m.Iterate(m.Count(TIMES), (m.Profile(0, BODY),)),),
+    "iterate": (_loop(*BODY, trace=0), _loop(*BODY)),
+    "profile": (_loop(m.Profile(0, BODY)), _loop(*BODY)),
+    "profile_beside": (_loop(m.Profile(0, BODY), *BODY), _loop(*BODY, *BODY)),
 }
+"""Programs with a trace, and the same without; a profile alone in its loop, and beside what isn't profiled."""
 
 
 def costs(kind: str, repeats: int) -> list[float]:
     """Nanoseconds of CPU that one sample costs, once for each repeat; ``kind``: of ``TRACED``."""
-    return [(_cpu_ns(TRACED[kind]) - _cpu_ns(BARE)) / TIMES for _ in range(repeats)]
+    traced, bare = TRACED[kind]
+    return [(_cpu_ns(traced) - _cpu_ns(bare)) / TIMES for _ in range(repeats)]
 
 
 def clock_ns(repeats: int) -> float:

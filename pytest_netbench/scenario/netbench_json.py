@@ -11,6 +11,7 @@ import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -221,7 +222,13 @@ def _tagged(table: Mapping[str, Row], value: object, path: Path_, what: str) -> 
     here = (*path, word)
     given = _object(fields, here)
     values = {name: _value(kind, given, name, here, table) for name, kind in row.fields.items()}
-    return row.kind(**row.preset, **values)
+    return _shared(row.kind(**row.preset, **values))
+
+
+@lru_cache(maxsize=1024)
+def _shared(one: T) -> T:
+    """Equal operations are one object: a scope of ten thousand equal dials is large enough without."""
+    return one
 
 
 _ABSENT: Mapping[Kind, object] = {Kind.OPTIONAL: None, Kind.EXTRA: None, Kind.FLAG: False}

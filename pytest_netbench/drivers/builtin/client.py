@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from pytest_netbench.drivers.builtin import tcp
+from pytest_netbench.drivers.builtin.carrier import Carrier
 from pytest_netbench.drivers.builtin.connection import Connection, programs
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
 from pytest_netbench.drivers.builtin.ending import Failed, Stopped
@@ -85,25 +86,36 @@ class Client:
         where = f"to server {operation.server_id} ({tcp.text(target[1])})"
         name = f"{operation.server_connection_id}.{self._id}.net"
 
-        def step(thread: Thread) -> Waits:
+        def connecting(thread: Thread) -> Waits:
             """Dial, run the connection in the thread that dials, close it."""
             number = self._dialled
             self._dialled = number + 1
+            engine = self.engine
+            patient = wire.patient and engine.may_block()
             try:
-                patient = wire.patient and self.engine.may_block()
                 dialled = wire.dialler(target, self._local_ip, patient=patient)
             except OSError as error:
                 raise Failed(f"connection {number} {where}, connect: {tcp.reason(error)}") from None
-            carrier = wire.carrier(dialled, self.engine, preamble, patient=patient)
-            connection = Connection(self, number, where, operation.server_id, carrier, self.checkpoints)
+            connection = Connection(self, number, where, operation.server_id, self.checkpoints)
             outside = thread.context, thread.side, thread.link
-            thread.context, thread.side, thread.link = connection, connection.local, carrier.link
+            thread.context, thread.side = connection, connection.local
+            opened: socket.SocketType | Carrier = dialled
             try:
-                began = self.engine.clock()
-                yield from self._dial(connection, dialled, target)
+                began = engine.clock()
+                engine.interruptible = True  # a patient dial may take long, and there is nothing to count yet
+                status = dialled.connect_ex(target[1])
+                engine.interruptible = False
+                opened = carrier = wire.carrier(dialled, engine, preamble, patient=patient, since=began)
+                connection.adopt(carrier)
+                thread.link = carrier.link
+                if status:
+                    yield from _dial(connection, dialled, target, status)
+                now = engine.clock()
+                self._settle(connection, dialled, target, patient=patient)
                 if wire.greets:
                     yield from wire.greet(connection, name, operation)
-                connection.usable_ns = now = self.engine.clock()
+                    now = engine.clock()
+                connection.usable_ns = now
                 connection.connect_ns = now - began
                 self.recorder.add(connection)
                 connection.program = operation.client_connection_id
@@ -115,26 +127,31 @@ class Client:
                 if (rest := connection.finish(thread)) is not None:
                     yield from rest
             finally:
-                carrier.close()
+                opened.close()
                 thread.context, thread.side, thread.link = outside
 
-        return step
+        return connecting
 
-    def _dial(self, connection: Connection, dialled: socket.SocketType, target: tcp.Address) -> Waits:
-        self.engine.interruptible = True  # a patient dial may take long, and there is nothing to count yet
-        status = dialled.connect_ex(target[1])
-        self.engine.interruptible = False
-        if status == errno.EINPROGRESS:
-            status = dialled.connect_ex(target[1])  # on a short way the answer is there by now
-            if status == errno.EALREADY:
-                yield WRITE
-                status = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if status not in {0, errno.EISCONN}:
-            raise Failed(f"{connection.title}, connect: {tcp.reason(OSError(status, os.strerror(status)))}")
+    def _settle(
+        self, connection: Connection, dialled: socket.SocketType, target: tcp.Address, *, patient: bool
+    ) -> None:
+        """Do what nobody waits for while the server takes the connection."""
         try:
+            self._wire.settle(dialled, patient=patient)
             connection.addresses = dialled.getsockname(), target[1]
         except OSError as error:
             raise Failed(f"{connection.title}, connect: {tcp.reason(error)}") from None
+
+
+def _dial(connection: Connection, dialled: socket.SocketType, target: tcp.Address, status: int) -> Waits:
+    """Go on with a dial that isn't done yet."""
+    if status == errno.EINPROGRESS:
+        status = dialled.connect_ex(target[1])  # on a short way the answer is there by now
+        if status == errno.EALREADY:
+            yield WRITE
+            status = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if status not in {0, errno.EISCONN}:
+        raise Failed(f"{connection.title}, connect: {tcp.reason(OSError(status, os.strerror(status)))}")
 
 
 def _flush(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.carrier import FRESH, Carrier, summed
+from pytest_netbench.drivers.builtin.carrier import FRESH, LANDING, Carrier, summed
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
 from pytest_netbench.drivers.builtin.ending import Failed, NoMore
 from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Checkpoints, Engine, Gathering, Waits
@@ -37,6 +37,10 @@ class Program:
             for number, one in enumerate(connection.peer_streams)
         )
         self.sends_first = not connection.peer_streams and _sends_first(connection.ops) is True
+        self.receives_first = 0
+        """So many bytes are received before anything else happens."""
+        if len(connection.peer_streams) == 1 and not connection.ops:
+            self.receives_first = _receives_first(connection.peer_streams[0])
 
 
 def _accept(number: int) -> Step:
@@ -98,6 +102,16 @@ def _sends_first(operations: Sequence[Any]) -> bool | None:
     return None
 
 
+def _receives_first(operations: Sequence[Any]) -> int:
+    match operations:
+        case (m.Receive() as one, *_):
+            return one.bytes
+        case (m.Profile(_, body) | m.Iterate(m.Count(), body), *_):
+            return _receives_first(body)
+        case _:
+            return 0
+
+
 def _flat(operations: Sequence[Any]) -> Iterator[Any]:
     for one in operations:
         if isinstance(one, m.Profile | m.Iterate):
@@ -122,10 +136,10 @@ class Connection:
     """
 
     __slots__ = (
+        "_checkpoints",
         "_opened",
         "addresses",
         "carrier",
-        "checkpoints",
         "connect_ns",
         "early_data",
         "engine",
@@ -147,26 +161,35 @@ class Connection:
         number: int,
         where: str | tcp.SocketAddress,
         server: int,
-        carrier: Carrier,
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.engine = shared.engine
         self.gathering = shared.gathering
         self.recorder = shared.recorder
-        self.checkpoints = checkpoints
+        self._checkpoints = checkpoints
         self.number = number
         self.where = where
         self.server = server
-        self.carrier = carrier
-        self.open = carrier.open
         self.local = Side()
-        self._opened: dict[int, int] = {}
+        self._opened: dict[int, int] | None = None
         self.program: int | None = None
         self.addresses: tuple[tcp.SocketAddress, tcp.SocketAddress] | None = None
         self.connect_ns: int | None = None
         self.usable_ns: int | None = None
         self.resumed: bool | None = None
         self.early_data: bool | None = None
+
+    def adopt(self, carrier: Carrier) -> None:
+        """From now on this carries its streams."""
+        self.carrier = carrier
+        self.open = carrier.open
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Its own, or all connections'."""
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(self.engine)
+        return self._checkpoints
 
     @property
     def title(self) -> str:
@@ -181,6 +204,8 @@ class Connection:
 
     def another(self, number: int) -> int:
         """The number of one more stream that is opened afresh under this one."""
+        if self._opened is None:
+            self._opened = {}
         self._opened[number] = times = self._opened.get(number, -1) + 1
         return times * FRESH + number
 
@@ -190,16 +215,16 @@ class Connection:
         self.carrier.begin(thread, len(program.peers), program.again)
         if not program.peers:
             return run(thread, program.ops)
-        peer = Side()
         if len(program.peers) == 1 and not program.ops:
-            thread.side = peer
             return run(thread, program.peers[0])
+        peer = Side()
         own = ((self.local, program.ops),) if program.ops else ()
         return beside(thread, (*own, *((peer, one) for one in program.peers)))
 
     def finish(self, thread: Thread) -> Waits | None:
         """The program is done: let the carrier come to its end."""
-        self.recorder.close_window()
+        if self.recorder.close_window():
+            self.engine.resting = self.recorder.rest
         return self.carrier.end(thread)
 
     def report(self) -> ConnectionReport:
@@ -221,22 +246,28 @@ class Connection:
         )
 
 
-def receive_preamble(connection: Connection) -> Generator[int, None, int]:
+def receive_preamble(connection: Connection, ahead: int = 0) -> Generator[int, None, int]:
     """Read the peer's first bytes; their number is this generator's value.
+
+    ``ahead``: so many bytes of payload may be taken with them, which saves a call of the kernel.
 
     :raises Failed: if it closes before.
     """
-    landing = memoryview(bytearray(PREAMBLE_BYTES))
-    have = 0
-    while have < PREAMBLE_BYTES:
+    carrier: Any = connection.carrier
+    got = b""
+    while len(got) < PREAMBLE_BYTES:
         try:
-            came = connection.carrier.raw(landing[have:])
+            came = carrier.raw(LANDING[: PREAMBLE_BYTES - len(got) + ahead])
         except BlockingIOError:
             yield READ
             continue
         except OSError as error:
             raise Failed(f"{connection.title}, its number: {tcp.reason(error)}") from None
         if not came:
-            raise Failed(f"{connection.title}: the peer closed after {have} of {PREAMBLE_BYTES} bytes of its number")
-        have += came
-    return int.from_bytes(landing, "big")
+            raise Failed(
+                f"{connection.title}: the peer closed after {len(got)} of {PREAMBLE_BYTES} bytes of its number"
+            )
+        got += LANDING[:came]
+    if len(got) > PREAMBLE_BYTES:
+        carrier.ahead(len(got) - PREAMBLE_BYTES)
+    return int.from_bytes(got[:PREAMBLE_BYTES], "big")

@@ -36,6 +36,7 @@ class Duplex:
         "_preamble",
         "_receive",
         "_send",
+        "_since",
         "cut",
         "fd",
         "first_ns",
@@ -56,7 +57,13 @@ class Duplex:
     datagrams = None
 
     def __init__(
-        self, connected: socket.SocketType, engine: Engine, preamble: bytes = b"", *, patient: bool = False
+        self,
+        connected: socket.SocketType,
+        engine: Engine,
+        preamble: bytes = b"",
+        *,
+        patient: bool = False,
+        since: int = 0,
     ) -> None:
         self.socket = connected
         self.fd = connected.fileno()
@@ -76,8 +83,9 @@ class Duplex:
         self._engine = engine
         self._clock: Callable[[], int] = engine.clock
         self._preamble = preamble
+        self._since = since
         self._send = connected.send
-        self._receive = connected.recv_into
+        self._receive: Callable[[memoryview, int, int], int] = connected.recv_into
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
@@ -155,6 +163,15 @@ class Duplex:
         came: int = self._receive(landing, 0, _NOW)
         return came
 
+    def ahead(self, size: int) -> None:
+        """So much payload came with what was taken raw: the first receive finds it."""
+
+        def found(_landing: memoryview, _limit: int, _flags: int) -> int:
+            self._receive = self.socket.recv_into
+            return size
+
+        self._receive = found
+
     def begin(self, thread: Thread, programs: int, again: frozenset[int]) -> None:
         """There is nothing to prepare."""
 
@@ -173,6 +190,9 @@ class Duplex:
 
     def end(self, thread: Thread) -> Waits | None:
         """Stay while much is in flight."""
+        if self.patient and self.sent <= _ONE_SEGMENT and self._clock() - self._since < _BRIEF_NS:
+            self.retransmits = 0
+            return None
         flying, retransmits = in_flight(self.socket)
         if flying:
             return linger(self.socket, thread)
@@ -192,6 +212,10 @@ class Duplex:
             return ()
         return (StreamBytes(self.number, self.opened_here, self.sent, self.received, self.cut),)
 
+
+_ONE_SEGMENT = 500
+_BRIEF_NS = 1_000_000
+"""Within a millisecond from the dial on the kernel sends nothing again, if it was one segment: no need to ask it."""
 
 _PAYLOAD_SIZE = len(PAYLOAD)
 _LANDING_SIZE = len(LANDING)

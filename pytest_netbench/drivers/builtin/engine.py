@@ -112,7 +112,8 @@ class Poller(Protocol):
 class Engine:
     """Runs tasks until none is left. A task's error goes to its parent, or out of ``run``.
 
-    ``interruptible``: nothing would be lost if the running task were interrupted by an error just now.
+    ``interruptible``: nothing would be lost if the running task were interrupted by an error just now. ``resting``:
+    called once, when nobody goes on.
     """
 
     def __init__(self, poller: Poller, clock: Clock) -> None:
@@ -124,6 +125,7 @@ class Engine:
         self._waiting = 0
         self._hurried = False
         self.interruptible = True
+        self.resting: Callable[[], None] | None = None
 
     def spawn(self, task: Task, generator: Waits) -> Task:
         """Start a task; it runs for the first time when it is its turn."""
@@ -133,6 +135,12 @@ class Engine:
             task.parent.pending += 1
         self._ready.append(task)
         return task
+
+    def start(self, task: Task, generator: Waits) -> None:
+        """Start a task without a parent; it runs at once, until it waits."""
+        task.generator = generator
+        self._live += task.weight
+        self._step(task)
 
     def cancel(self, task: Task) -> None:
         """End a task that isn't running now, and with it what it started."""
@@ -201,6 +209,9 @@ class Engine:
                 if not self._live:
                     return
                 raise Stuck
+            if self.resting is not None and not ready:
+                rest, self.resting = self.resting, None
+                rest()
             events = poll(timeout)
             if len(events) == 1:  # the usual number when two talk to each other
                 fd, mask = events[0]

@@ -6,7 +6,7 @@ yields what it waits for to the engine. This file runs on hosts: standard librar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_netbench.drivers.builtin.datagrams import DATAGRAMS
@@ -16,36 +16,70 @@ from pytest_netbench.drivers.builtin.thread import MS, Compiler, Side, Step, Thr
 from pytest_netbench.drivers.builtin.transfers import TRANSFERS
 from pytest_netbench.scenario import extensions as x
 from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.walk import opens_afresh
 
 
 def compile_operations(operations: Sequence[Any], more: Mapping[type, Compiler] | None = None) -> tuple[Step, ...]:
     """Prepare a list of operations; ``more``: steps for operations beyond a connection's."""
-    compilers = {**_COMPILERS, **more} if more else _COMPILERS
-    return tuple(_compile(one, compilers) for one in operations)
+    return _Compiling({**_COMPILERS, **more} if more else _COMPILERS).all(operations)
 
 
-def _compile(operation: Any, compilers: Mapping[type, Compiler]) -> Step:  # noqa: ANN401 - any operation
-    match operation:
-        case m.Profile():
-            return _profile(operation.trace_id, _compile_all(operation.operations, compilers))
-        case m.Iterate() | x.Repeat() | x.Schedule():
-            return loop(operation, _compile_all(operation.operations, compilers))
-        case m.Scope() | m.ClientScope():
-            return _scope(tuple(_compile_all(thread, compilers) for thread in operation.threads))
-        case _:
-            return compilers[type(operation)](operation)
+class _Compiling:
+    """One list that is being prepared. An operation that stands in several places is one step in all of them."""
+
+    def __init__(self, compilers: Mapping[type, Compiler]) -> None:
+        self._compilers = compilers
+        self._known: dict[int, Step] = {}
+
+    def all(self, operations: Sequence[Any]) -> tuple[Step, ...]:
+        return tuple(self._one(each) for each in operations)
+
+    def _one(self, operation: Any) -> Step:  # noqa: ANN401 - any operation
+        if id(operation) not in self._known:
+            self._known[id(operation)] = self._step(operation)
+        return self._known[id(operation)]
+
+    def _step(self, operation: Any) -> Step:  # noqa: ANN401 - the same
+        match operation:
+            case m.Profile():
+                return _profile(operation.trace_id, _in_one(self.all(operation.operations)))
+            case m.Iterate(value, (m.Profile(trace, (_, *_) as body),), None) if not opens_afresh(body):
+                return self._step(m.Iterate(value, body, trace))  # the same samples for half the price
+            case m.Iterate() | x.Repeat() | x.Schedule():
+                return loop(operation, self.all(operation.operations))
+            case m.Scope() | m.ClientScope():
+                return _scope(tuple(self.all(thread) for thread in operation.threads))
+            case _:
+                return self._compilers[type(operation)](operation)
 
 
-def _compile_all(operations: Sequence[Any], compilers: Mapping[type, Compiler]) -> tuple[Step, ...]:
-    return tuple(_compile(one, compilers) for one in operations)
-
-
-def run(thread: Thread, steps: Sequence[Step]) -> Waits:
+def run(thread: Thread, steps: Iterable[Step]) -> Waits:
     """Carry out steps, one after another."""
     for step in steps:
         rest = step(thread)
         if rest is not None:
             yield from rest
+
+
+def _in_one(steps: tuple[Step, ...]) -> Step:
+    """One step that carries out these."""
+    if len(steps) == 1:
+        return steps[0]
+
+    def step(thread: Thread) -> Waits | None:
+        left = iter(steps)
+        for each in left:
+            if (rest := each(thread)) is not None:
+                return _go_on(thread, rest, left)
+        return None
+
+    return step
+
+
+def _go_on(thread: Thread, rest: Waits, left: Iterator[Step]) -> Waits:
+    """Go on where a step has to wait."""
+    yield from rest
+    yield from run(thread, left)
 
 
 # --- time, checkpoints, traces -----------------------------------------------------------------
@@ -98,26 +132,22 @@ def _trace(operation: m.Trace) -> Step:
     return step
 
 
-def _profile(trace: int, steps: tuple[Step, ...]) -> Step:
+def _profile(trace: int, body: Step) -> Step:
     def step(thread: Thread) -> Waits | None:
         context = thread.context
         clock = context.engine.clock
         began = clock()
-        for done, each in enumerate(steps, 1):
-            if (rest := each(thread)) is not None:
-                return _profile_rest(thread, began, trace, rest, steps[done:])
+        if (rest := body(thread)) is not None:
+            return _profile_rest(thread, began, trace, rest)
         context.recorder.samples[trace].append(clock() - began)
         return None
 
     return step
 
 
-def _profile_rest(thread: Thread, began: int, trace: int, rest: Waits, steps: Sequence[Step]) -> Waits:
+def _profile_rest(thread: Thread, began: int, trace: int, rest: Waits) -> Waits:
     """Go on with a profile whose body has to wait."""
     yield from rest
-    for each in steps:
-        if (more := each(thread)) is not None:
-            yield from more
     context = thread.context
     context.recorder.samples[trace].append(context.engine.clock() - began)
 

@@ -59,28 +59,31 @@ def streams_used(operations: Sequence[Any]) -> Iterator[int]:
 
 
 def _repeat(thread: Thread, steps: tuple[Step, ...], trace: int | None, count: int, until: int | None) -> Waits:
-    """Run a body ``count`` times, or until the clock shows ``until`` between two of its runs."""
+    """Run a body ``count`` times, or until the clock shows ``until`` between two of its runs.
+
+    The end of one is the beginning of the next: each reads the clock once. Others' turns belong to neither.
+    """
     clock = thread.context.engine.clock
-    append = thread.context.recorder.samples[trace].append if trace is not None else None
-    turns = TURN
-    before = clock()
-    while count:
-        count -= 1
-        for step in steps:
-            rest = step(thread)
-            if rest is not None:
-                yield from rest
-        if append is not None or until is not None:
-            now = clock()
-            if append is not None:
-                append(now - before)
-            if until is not None and now >= until:
-                return
-            before = now
-        turns -= 1
-        if not turns:
-            turns = TURN
-            yield AGAIN
+    take = thread.context.recorder.samples[trace].append if trace is not None else None
+    watched = take is not None or until is not None
+    while True:
+        before = clock()
+        for _ in range(min(count, TURN)):
+            for step in steps:
+                rest = step(thread)
+                if rest is not None:
+                    yield from rest
+            if watched:
+                now = clock()
+                if take is not None:
+                    take(now - before)
+                if until is not None and now >= until:
+                    return
+                before = now
+        count -= TURN
+        if count <= 0:
+            return
+        yield AGAIN
 
 
 def _repeat_timed(

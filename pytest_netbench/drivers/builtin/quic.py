@@ -134,6 +134,9 @@ class QuicWire(Wire):
             raise
         return one
 
+    def settle(self, dialled: socket.SocketType, *, patient: bool) -> None:
+        """It needs nothing more."""
+
     def listeners(self, ip: str, port: int, count: int) -> list[socket.socket]:
         """Sockets for so many processes; the kernel gives all of a client's datagrams to one of them."""
         made: list[socket.socket] = []
@@ -211,6 +214,7 @@ class QuicWire(Wire):
         preamble: bytes = b"",  # noqa: ARG002 - the name of the server says which program is wanted
         *,
         patient: bool = False,  # noqa: ARG002 - a wire's form
+        since: int = 0,  # noqa: ARG002 - the same
     ) -> QuicCarrier:
         """At a client: what carries the streams of a connection with a socket of its own."""
         link = Datagram(connected)
@@ -259,7 +263,7 @@ class QuicWire(Wire):
 
         return {"session_ticket_handler": give, "session_ticket_fetcher": self._given.get}
 
-    def program(self, connection: Connection) -> Generator[int, None, int]:
+    def program(self, connection: Connection, ahead: int) -> Generator[int, None, int]:  # noqa: ARG002 - a wire's form
         """Shake hands with a client; the number of the program that it asks for by the server's name."""
         yield from _until_ready(connection)
         carrier: Any = connection.carrier

@@ -29,7 +29,6 @@ class QuicServer(Server):
     def __init__(self, *given: Any, **more: Any) -> None:  # noqa: ANN401 - a server's
         super().__init__(*given, **more)
         self._by_id: dict[bytes, QuicCarrier | None] = {}
-        self._family = self.listening.family
 
     def accept(self, task: Task) -> Waits:  # noqa: ARG002 - a server's form
         """Take datagrams, each to its connection; then let these do what follows."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from array import array
 from pathlib import Path
 from typing import Protocol
 
@@ -58,8 +57,8 @@ class Recorder:
         self._rss = 0
         self._holds = holds
         self._held: Held | None = None
-        self.samples = tuple(array("q") for _ in traces)
-        self.marks = tuple(array("q") for _ in traces)
+        self.samples = tuple(list[int]() for _ in traces)
+        self.marks = tuple(list[int]() for _ in traces)
         self._connections: list[Recorded] = []
         self.began_ns: int | None = None
         self._problems: list[str] = []
@@ -77,15 +76,20 @@ class Recorder:
     def open_window(self) -> None:
         """A connection is up: with the first one, the window of CPU time begins."""
         self._running += 1
+        self._cpu_to = None
         if self._cpu_from is None:
             self._cpu_from = time.process_time_ns()
 
-    def close_window(self) -> None:
-        """A connection has done its work: the window ends with the last one."""
+    def close_window(self) -> bool:
+        """A connection has done its work; whether it was the last that is open, with which the window may end."""
         if self._holds and (self._held is None or self._running > self._held.connections):
             self._held = Held(self._running, self._rss, _rss())
         self._running -= 1
-        self._cpu_to = time.process_time_ns()
+        return not self._running
+
+    def rest(self) -> None:
+        """Nobody goes on just now: where no connection is open, the window ends here unless another one follows."""
+        self._cpu_to = None if self._running else time.process_time_ns()
 
     def load(self, trace: int, done: Tally, arrived: Tally | None = None) -> None:
         """A loop came to its end: repetitions that ended, and arrivals that it was to begin at."""
@@ -131,7 +135,7 @@ class Recorder:
     def _cpu(self) -> CpuUse | None:
         if self._cpu_from is None:
             return None
-        until = time.process_time_ns() if self._running or self._cpu_to is None else self._cpu_to
+        until = self._cpu_to or time.process_time_ns()
         return CpuUse((until - self._cpu_from) / 1e9, CpuScope.WINDOW)
 
 

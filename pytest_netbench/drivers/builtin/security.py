@@ -115,7 +115,7 @@ class SecureWire(Wire):
             with contextlib.suppress(OSError):  # the peer has given none yet
                 link.socket.unwrap()
 
-    def program(self, connection: Connection) -> Generator[int, None, int]:
+    def program(self, connection: Connection, ahead: int) -> Generator[int, None, int]:  # noqa: ARG002 - a wire's form
         """Carry out the handshake, then read the program's number, or take it from the server's name.
 
         :raises Failed: as for ``greet``, or if the name has no number.

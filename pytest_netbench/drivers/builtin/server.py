@@ -14,7 +14,7 @@ from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.carrier import Carrier
 from pytest_netbench.drivers.builtin.connection import Connection, programs
 from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.engine import READ, Checkpoints, Engine, Gathering, Task, Waits
+from pytest_netbench.drivers.builtin.engine import READ, Engine, Gathering, Task, Waits
 from pytest_netbench.drivers.builtin.poller import EpollPoller
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.thread import MS, Thread
@@ -62,6 +62,8 @@ class Server:
         self._say = say
         self._programs = programs(server.connections, again)
         self._accepted = 0
+        self._ahead = min((one.receives_first for one in self._programs), default=0)
+        self._family = int(listening.family)
         bound = listening.getsockname()
         self._address = None if bound[0] in tcp.ANY else bound  # to ask each connection costs a call of the kernel
         self._open: set[Connection] = set()
@@ -78,12 +80,12 @@ class Server:
 
     def accept(self, task: Task) -> Waits:
         """Accept one connection a turn: those that are there aren't kept waiting by many that come at once."""
-        accept = self.listening.accept
+        listening, family = self.listening, self._family
         full = False
         while True:
             yield READ
             try:
-                accepted, peer = accept()
+                accepted, peer = tcp.accept(listening, family)
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -96,7 +98,7 @@ class Server:
             full = False
             self._take(accepted, peer)
 
-    def _take(self, accepted: socket.socket, peer: tcp.SocketAddress) -> None:
+    def _take(self, accepted: socket.SocketType, peer: tcp.SocketAddress) -> None:
         carrier = self._wire.carrier(accepted, self.engine)
         self.begin(carrier, peer, self._address or accepted.getsockname)
 
@@ -107,12 +109,13 @@ class Server:
         address: tcp.SocketAddress | Callable[[], tcp.SocketAddress],
     ) -> None:
         """Let the life of a connection begin; ``address``: this server's, as the connection sees it."""
-        connection = Connection(self, self._accepted, peer, self._index, carrier, Checkpoints(self.engine))
+        connection = Connection(self, self._accepted, peer, self._index)
+        connection.adopt(carrier)
         self._accepted += 1
         self.recorder.add(connection)
         self._open.add(connection)
         thread = Thread(connection, connection.local, link=carrier.link)
-        self.engine.spawn(thread, self._life(thread, connection, peer, address))
+        self.engine.start(thread, self._life(thread, connection, peer, address))
 
     def _life(
         self,
@@ -124,7 +127,7 @@ class Server:
         """Read the number of the program, run it, close the connection."""
         try:
             connection.addresses = peer, address() if callable(address) else address
-            number = yield from self._wire.program(connection)
+            number = yield from self._wire.program(connection, self._ahead)
             if number >= len(self._programs):
                 why = f"it asks for program {number}, this server has {len(self._programs)}"
                 raise Failed(f"{connection.title}: {why}")  # noqa: TRY301 - ends this connection as others do

@@ -34,17 +34,18 @@ class Options:
     send_buffer: int | None = None
     receive_buffer: int | None = None
 
-    def apply(self, one: socket.SocketType) -> None:
-        """Set them on a socket; on a listening one, the connections that it accepts inherit them.
+    def settle(self, one: socket.SocketType) -> None:
+        """Set what matters from the second segment of payload on."""
+        if self.nodelay:
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def prepare(self, one: socket.SocketType) -> None:
+        """Set what matters from the first segment on.
 
         :raises Failed: if this kernel doesn't take one.
         """
-        if self.nodelay:
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.congestion_control or self.send_buffer or self.receive_buffer:
-            self._apply_rare(one)
-
-    def _apply_rare(self, one: socket.SocketType) -> None:
+        if not (self.congestion_control or self.send_buffer or self.receive_buffer):
+            return
         for name, level, number, value in (
             (
                 "tcp.congestion_control",
@@ -106,7 +107,7 @@ _PATIENCE = struct.pack("@ll", 0, PATIENCE_NS // 1000)
 def dialler(target: Address, local_ip: str, chosen: Options, *, patient: bool = False) -> socket.SocketType:
     """A socket that can dial the target, from ``local_ip`` if one is chosen.
 
-    It never waits; a ``patient`` one waits until it is connected, and to receive as long as the engine has patience.
+    It never waits, unless it is ``patient``. What doesn't matter yet is left to ``settle``.
 
     :raises OSError: if there is no descriptor left, or the address isn't this host's.
     """
@@ -114,9 +115,7 @@ def dialler(target: Address, local_ip: str, chosen: Options, *, patient: bool = 
     kind = socket.SOCK_STREAM if patient else socket.SOCK_STREAM | socket.SOCK_NONBLOCK
     one = socket.SocketType(family, kind, 0)  # the interpreter's own, quicker to make than ``socket.socket``
     try:
-        chosen.apply(one)
-        if patient:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
+        chosen.prepare(one)
         if local_ip not in ANY:
             if family == socket.AF_INET:
                 one.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
@@ -125,6 +124,16 @@ def dialler(target: Address, local_ip: str, chosen: Options, *, patient: bool = 
         one.close()
         raise
     return one
+
+
+def settle(one: socket.SocketType, chosen: Options, *, patient: bool) -> None:
+    """Set what a connected socket still needs, while the server takes it: nobody waits for these calls.
+
+    A ``patient`` one waits to receive, as long as the engine has patience.
+    """
+    chosen.settle(one)
+    if patient:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
 
 
 def listeners(ip: str, port: int, chosen: Options, count: int) -> list[socket.socket]:
@@ -160,7 +169,8 @@ def listener(ip: str, port: int, chosen: Options, *, shared: bool = False) -> so
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if ip == "::":
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            chosen.apply(one)
+            chosen.prepare(one)  # the connections that it accepts inherit all
+            chosen.settle(one)
             one.bind((ip, port))
             one.listen(65535)
         except BaseException:
@@ -169,6 +179,15 @@ def listener(ip: str, port: int, chosen: Options, *, shared: bool = False) -> so
     except OSError as error:
         raise Failed(f"can't listen on {text((ip, port))}: {(error.strerror or str(error)).lower()}") from None
     return one
+
+
+def accept(listening: socket.socket, family: int) -> tuple[socket.SocketType, SocketAddress]:
+    """As the listening socket's own, which looks up its family and kind by name at each call, for microseconds.
+
+    :raises OSError: if there is none, or no descriptor for it.
+    """
+    descriptor, peer = listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001
+    return socket.SocketType(family, socket.SOCK_STREAM, 0, descriptor), peer
 
 
 def _has_ipv6() -> bool:

@@ -43,6 +43,10 @@ class Wire:
         """
         return tcp.dialler(target, local_ip, self._options, patient=patient)
 
+    def settle(self, dialled: socket.SocketType, *, patient: bool) -> None:
+        """Set what a socket still needs once it is connected."""
+        tcp.settle(dialled, self._options, patient=patient)
+
     def listeners(self, ip: str, port: int, count: int) -> list[socket.socket]:
         """Sockets for so many processes that share an address.
 
@@ -51,12 +55,18 @@ class Wire:
         return tcp.listeners(ip, port, self._options, count)
 
     def carrier(
-        self, connected: socket.SocketType, engine: Engine, preamble: bytes = b"", *, patient: bool = False
+        self,
+        connected: socket.SocketType,
+        engine: Engine,
+        preamble: bytes = b"",
+        *,
+        patient: bool = False,
+        since: int = 0,
     ) -> Carrier:
-        """What carries the streams of a socket; ``preamble``: what goes before all else."""
+        """What carries the streams of a socket; ``preamble``: what goes before all else; ``since``: of a dial."""
         if self._multiplex:
             return Multiplex(self.channel(connected), engine, preamble)
-        return self.duplex(connected, engine, preamble, patient=patient)
+        return self.duplex(connected, engine, preamble, patient=patient, since=since)
 
     def greet(self, connection: Connection, name: str, dial: m.Connect) -> Waits:
         """At a client: what is done before the preamble; ``name``: of the server.
@@ -69,9 +79,11 @@ class Wire:
         """At a client: keep the session of a connection that has done its work; note what became of an earlier one."""
         raise NotImplementedError
 
-    def program(self, connection: Connection) -> Generator[int, None, int]:
+    def program(self, connection: Connection, ahead: int) -> Generator[int, None, int]:
         """At a server: be greeted, and learn which program the client wants.
+
+        ``ahead``: so many bytes of payload every program receives first.
 
         :raises Failed: if it doesn't say.
         """
-        return receive_preamble(connection)
+        return receive_preamble(connection, 0 if self._multiplex else ahead)

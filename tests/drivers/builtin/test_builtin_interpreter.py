@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netbench.drivers.builtin.ending import Failed
-from pytest_netbench.drivers.builtin.thread import END, MS
+from pytest_netbench.drivers.builtin.thread import END, MS, TURN
 from pytest_netbench.scenario import model as m
 from tests.drivers.builtin.builtin_world import CHUNK, FakeContext, FakeStream, World, carry_out, start
 
@@ -148,6 +148,35 @@ def test_iterate_repeats_by_count(world: World, count: int, times: int) -> None:
     """So many times, a sample each; a count of 0 runs the body once, as the real drivers do."""
     carry_out(world, m.Iterate(m.Count(count), (m.Sleep(2),), 0))
     assert list(world.recorder.samples[0]) == [2 * MS] * times
+
+
+def test_a_profile_goes_on_after_each_wait(world: World) -> None:
+    """However many of its operations wait, the sample ends with the last."""
+    carry_out(world, m.Profile(0, (m.Sleep(1), m.Unpark(7), m.Sleep(2), m.Park(7))))
+    assert list(world.recorder.samples[0]) == [3 * MS]
+
+
+@pytest.mark.parametrize("value", [m.Count(3), m.Time(7)])
+def test_a_profile_alone_in_its_loop_is_a_sample_each(world: World, value: m.Count | m.Time) -> None:
+    """As if the loop had the trace; a body that the time cuts is none."""
+    carry_out(world, m.Iterate(value, (m.Profile(0, (m.Sleep(2),)),)))
+    assert list(world.recorder.samples[0]) == [2 * MS] * 3
+
+
+class Slow(FakeStream):
+    """Each send takes a millisecond."""
+
+    def send(self, limit: int) -> int:
+        self._world.now += MS
+        return super().send(limit)
+
+
+def test_others_turns_are_no_part_of_a_sample(world: World) -> None:
+    """Between two repetitions others have their turn, which takes its time."""
+    threads = ((m.Iterate(m.Count(2 * TURN), (m.Unpark(0),), 0),), (m.Send(0, 1), m.Send(0, 1)))
+    carry_out(world, m.Scope(threads), stream=Slow(world))
+    assert world.ms == 2
+    assert set(world.recorder.samples[0]) == {0}
 
 
 def test_iterate_by_time_ends_in_the_middle_of_its_body(world: World) -> None:

@@ -31,6 +31,7 @@ from pytest_netbench.hosts.provider import ProviderContext
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
 from pytest_netbench.testing.aws import guard
 from pytest_netbench.testing.aws.emulation import Emulation
+from pytest_netbench.testing.aws.rules import Kind
 from russula import Coordinator, Target
 
 DELAYS = {"boot_s": 0.3, "agent_s": 0.2, "end_s": 0.2}
@@ -209,7 +210,7 @@ def measure(quick: bool) -> list[Figure]:
             found.append(median("sigkill_to_terminated_s", killed, "s", reach=5.0))
             ended = [_handed_over(cloud, folder) for _ in range(repeats)]
             found.append(median("sigterm_handed_over_s", ended, "s", reach=5.0))
-        with Emulation(simulated=True) as cloud:
+        with Emulation(Kind.SIMULATED) as cloud:
             cloud.delays(**DELAYS)
             cloud.set_up()
             found += _calls(50, live(_settings(cloud), 25, 25))

@@ -75,6 +75,22 @@ def pytest_run(folder: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
+def on_host(cloud: Emulation, instance: str, line: str) -> str:
+    """What a line of shell prints on a host."""
+    ssm = cloud.client("ssm")
+    sent = ssm.send_command(InstanceIds=[instance], DocumentName="AWS-RunShellScript", Parameters={"commands": [line]})[
+        "Command"
+    ]["CommandId"]
+
+    def ended() -> Any:
+        one = ssm.get_command_invocation(CommandId=sent, InstanceId=instance)
+        return one if one["Status"] not in {"Pending", "InProgress"} else None
+
+    done = until(ended)
+    assert done["Status"] == "Success", done
+    return str(done["StandardOutputContent"])
+
+
 def until(found: Callable[[], Any]) -> Any:
     """What is found, once it is there."""
     end = time.monotonic() + DEADLINE

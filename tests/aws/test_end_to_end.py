@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_netbench.testing.aws.emulation import Emulation
+from pytest_netbench.testing.aws.rules import Kind
 from tests.aws.aws_runs import configure, left, pytest_run, settled
 
 INCAST = """
@@ -121,7 +122,7 @@ def test_however_a_session_ends_nothing_is_left(stack: Emulation, tmp_path: Path
 def test_plain_moto_ends_with_a_verdict(tmp_path: Path) -> None:
     """Its SSM says Success and runs nothing: no host is taken for ready, and none is left."""
     (tmp_path / "test_incast.py").write_text(INCAST.replace('Hosts(placement="cluster")', "Hosts()"))
-    with Emulation(plain=True) as plain:
+    with Emulation(Kind.PLAIN) as plain:
         plain.set_up()
         configure(tmp_path, plain, placement="none", agent=2, boot=5, image="al2023")
         status, said = ends(pytest_run(tmp_path))

@@ -13,7 +13,7 @@ from pytest_netbench.hosts.model import Fleet, Need
 from pytest_netbench.protocols import SERVER, NetbenchServer
 from pytest_netbench.testing.aws.emulation import Emulation
 from russula import Coordinator, RussulaError, Target
-from tests.aws.aws_runs import provider, until
+from tests.aws.aws_runs import on_host, provider
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -35,19 +35,8 @@ async def ready(fleet: Fleet, folder: Path, pin: str) -> None:
 
 
 def on(cloud: Emulation, fleet: Fleet, line: str) -> str:
-    """What a line prints on the first server."""
-    ssm, instance = cloud.client("ssm"), str(fleet.servers[0].facts["instance"])
-    sent = ssm.send_command(
-        InstanceIds=[instance], DocumentName="AWS-RunShellScript", Parameters={"commands": [f"cd netbench/run; {line}"]}
-    )["Command"]["CommandId"]
-
-    def ended() -> Any:
-        one = ssm.get_command_invocation(CommandId=sent, InstanceId=instance)
-        return one if one["Status"] not in {"Pending", "InProgress"} else None
-
-    done = until(ended)
-    assert done["Status"] == "Success", done
-    return str(done["StandardOutputContent"])
+    """What a line prints on the first server, beside its worker."""
+    return on_host(cloud, str(fleet.servers[0].facts["instance"]), f"cd netbench/run; {line}")
 
 
 async def test_keys_are_made_on_hosts_and_never_leave_them(stack: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from moto.ec2.models.instances import InstanceState, StateReason
 
 from pytest_netbench.testing.aws.loopback import LoopbackHost, Refused
+from pytest_netbench.testing.aws.namespaced import NamespaceHost, Opening, Vpc
 from pytest_netbench.testing.aws.rules import ApiFault, Cause, Fate, HostFault
 from pytest_netbench.testing.aws.simulated import SimulatedHost, Workers
 
@@ -77,11 +79,12 @@ class Machine:
 class Cloud:
     """The machines of one emulation, and its rules; a context manager that pulls every plug.
 
-    ``simulated``: hosts have no processes of their own, and their workers share one.
+    ``simulated``: hosts have no processes of their own, and their workers share one. ``vpc``: hosts have networks of
+    their own on it.
     """
 
-    def __init__(self, place: Path, delays: Delays, *, simulated: bool = False) -> None:
-        self.place, self.delays = place, delays
+    def __init__(self, place: Path, delays: Delays, *, simulated: bool = False, vpc: Vpc | None = None) -> None:
+        self.place, self.delays, self._vpc = place, delays, vpc
         self._workers = Workers() if simulated else None
         self.lock = threading.RLock()
         self.machines: dict[str, Machine] = {}
@@ -98,6 +101,12 @@ class Cloud:
                 machine.host.pull_the_plug()
         if self._workers is not None:
             self._workers.close()
+        if self._vpc is not None:
+            self._vpc.close()
+
+    def public(self, private: str) -> str:
+        """The public address of an instance: the private one, where hosts have no networks of their own."""
+        return private if self._vpc is None else self._vpc.public(private)
 
     def launch(self, instance: Instance, *, managed: bool, user_data: str) -> None:
         """Let a new instance boot."""
@@ -130,7 +139,12 @@ class Cloud:
 
         if self._workers is not None:
             return SimulatedHost(self._workers, address, ended)
-        return LoopbackHost(self.place, machine.instance.id, address, self.delays.minute_s, ended)
+        common = self.place, machine.instance.id, address, self.delays.minute_s, ended
+        if self._vpc is None:
+            return LoopbackHost(*common)
+        host = NamespaceHost(*common, self._vpc)
+        host.open(_openings(machine.instance))
+        return host
 
     def _no_room(self, machine: Machine) -> None:
         self._terminate(machine, "Server.InsufficientInstanceCapacity", "Insufficient capacity to satisfy the request")
@@ -195,6 +209,17 @@ class Cloud:
                     continue
                 found[name] = "Online" if machine.host.alive else "ConnectionLost"
         return found
+
+
+def _openings(instance: Instance) -> list[Opening]:
+    """What the security groups of an instance open to addresses, at its boot."""
+    groups = {group.id: group for nic in instance.nics.values() for group in nic.group_set}
+    return [
+        Opening(range(int(rule.from_port), int(rule.to_port) + 1), ipaddress.IPv4Network(rule.ip_range["CidrIp"]))
+        for group in groups.values()
+        for rule in group.ingress_rules
+        if rule.ip_protocol == "tcp" and (rule.ip_range or {}).get("CidrIp")
+    ]
 
 
 def _later(seconds: float, what: Callable[[], None]) -> None:

@@ -76,8 +76,8 @@ class Ec2Response(EC2Response):
                     instance_id=instance.id, iam_instance_profile_arn=arn, iam_instance_profile_name=name
                 )
             instance._placement.group_name = group  # noqa: SLF001  no other way
-            if instance.nics[0].public_ip is not None:
-                instance.nics[0].public_ip = instance.private_ip  # moto's own are real addresses of strangers
+            if instance.nics[0].public_ip is not None:  # moto's own are real addresses of strangers
+                instance.nics[0].public_ip = backend.cloud.public(str(instance.private_ip))
             backend.cloud.launch(instance, managed=bool(arn or name), user_data=user_data)
 
     def create_placement_group(self) -> ActionResult:

@@ -25,7 +25,7 @@ from typing import Any, Self
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts import namespace
 from pytest_netbench.hosts.ledger import DIRECTORY, PROCESS, Ledger, identify
-from pytest_netbench.testing.aws.rules import ApiFault, Cause, HostFault, to_json
+from pytest_netbench.testing.aws.rules import ApiFault, Cause, HostFault, Kind, to_json
 
 UP_DEADLINE = 60.0
 """Seconds for moto to be loaded; two on an idle machine."""
@@ -42,13 +42,12 @@ _LEFT: list[subprocess.Popen[bytes]] = []
 class Emulation:
     """An emulated AWS on this machine.
 
-    ``plain``: moto as it is, whose SSM runs nothing. ``simulated``: hosts have no processes, their workers share one.
-
+    ``kind``: what its hosts are; those with namespaces want to be begun in a network that has no default route.
     ``delays``: seconds, as ``cloud.Delays`` names them. Everything in it ends with the ``with``, or with its owner.
     """
 
-    def __init__(self, *, plain: bool = False, simulated: bool = False, **delays: float) -> None:
-        self._words, self._delays = ["plain"] * plain + ["simulated"] * simulated, delays
+    def __init__(self, kind: Kind = Kind.LOOPBACK, **delays: float) -> None:
+        self._kind, self._delays = kind, delays
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = self.network = ""
 
@@ -69,7 +68,7 @@ class Emulation:
         """
         self._place = Path(tempfile.mkdtemp(prefix="netbench-aws-"))
         command = [sys.executable, "-m", "pytest_netbench.testing.aws.server", str(self._place)]
-        command += [json.dumps(self._delays), *self._words]
+        command += [json.dumps(self._delays), self._kind.value]
         log = self._place / "server.log"
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
@@ -87,7 +86,8 @@ class Emulation:
             self.stop()
             if "No module named 'moto" in words:
                 raise UsageError(f"the emulated AWS needs moto: {INSTALL}")
-            raise HostError(f"the emulated AWS isn't up within {UP_DEADLINE:g} s:\n{words}")
+            why = "ended" if ready else f"isn't up within {UP_DEADLINE:g} s"
+            raise HostError(f"the emulated AWS {why}: {words}")
         said = json.loads(line)
         self.endpoint, self.network = said["endpoint"], said["network"]
 

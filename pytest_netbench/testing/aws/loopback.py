@@ -77,7 +77,6 @@ class LoopbackHost:
             path.write_text(text)
             path.chmod(0o755)
         self._off = threading.Event()
-        self._init = subprocess.Popen(["sleep", "infinity"], start_new_session=True)
         programs = [str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
         self.environment = {
             "PATH": os.pathsep.join(programs),
@@ -87,12 +86,22 @@ class LoopbackHost:
             "NETBENCH_ROOT": str(self.folder / "netbench"),
             "NETBENCH_UNITS": str(self.folder),
             "HOST_IP": address,
-            "INIT": str(self._init.pid),
             "TIMER": str(self.folder / "timer"),
             "MINUTE": str(minute_s),
             MARK: f"{place.name}/{name}",
         }
+        self._init = self._begin()
         threading.Thread(target=self._wait, daemon=True).start()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        """Start the process that is the host's life."""
+        process = subprocess.Popen(["sleep", "infinity"], start_new_session=True)
+        self.environment["INIT"] = str(process.pid)
+        return process
+
+    def _inside(self) -> tuple[str, ...]:
+        """What stands before a command that is run in it."""
+        return ()
 
     @property
     def alive(self) -> bool:
@@ -108,7 +117,7 @@ class LoopbackHost:
             raise Refused(f"a script on a loopback host may not name {found[0]}: write the name alone")
         place = f"cd {shlex.quote(folder)}\n" if folder else ""
         return subprocess.Popen(
-            ["sh", "-c", place + script],
+            [*self._inside(), "sh", "-c", place + script],
             env=self.environment,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

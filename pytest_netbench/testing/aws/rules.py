@@ -13,6 +13,19 @@ FOR_EVER = 1 << 30
 """Times that a rule applies, for one that doesn't wear out."""
 
 
+class Kind(Enum):
+    """What emulated hosts are."""
+
+    LOOPBACK = "loopback"
+    """Processes, each group on a loopback address of its own, which is its public one as well."""
+    NAMESPACES = "namespaces"
+    """Namespaces on a bridge; public addresses lead to them, for who is outside alone."""
+    SIMULATED = "simulated"
+    """Nothing: workers of all hosts share one process."""
+    PLAIN = "plain"
+    """Nothing: moto as it is, whose SSM runs no command."""
+
+
 class Fate(Enum):
     """What becomes of a host."""
 

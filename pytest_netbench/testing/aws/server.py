@@ -1,7 +1,6 @@
 """What runs in the emulation's own process? moto as a server, with hosts behind it, until its input ends.
 
-``python -m pytest_netbench.testing.aws.server FOLDER DELAYS [plain|simulated]`` prints one line of JSON when it serves.
-``plain`` is moto as it is, whose SSM runs nothing; with ``simulated``, workers of all hosts share one process.
+``python -m pytest_netbench.testing.aws.server FOLDER DELAYS KIND`` prints one line of JSON when it serves.
 """
 
 from __future__ import annotations
@@ -15,7 +14,12 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+from pytest_netbench.testing.aws.rules import Kind
+
+if TYPE_CHECKING:
+    from werkzeug.serving import BaseWSGIServer
 
 _BLOCKS = range(192, 250)
 """Second bytes of loopback networks, of which each emulation takes one that no other has."""
@@ -37,8 +41,11 @@ def claim() -> tuple[str, socket.socket]:
     raise OSError(f"all loopback networks for emulations are taken: see who listens on port {_CLAIM}")
 
 
-def serve(place: Path, delays: dict[str, float], *, plain: bool, simulated: bool) -> None:
-    """Serve until the input ends, or SIGTERM comes."""
+def serve(place: Path, delays: dict[str, float], kind: Kind) -> None:
+    """Serve until the input ends, or SIGTERM comes.
+
+    :raises OSError: if there may be no hosts of this kind here.
+    """
     os.environ["MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION"] = "true"
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
@@ -46,15 +53,26 @@ def serve(place: Path, delays: dict[str, float], *, plain: bool, simulated: bool
     from pytest_netbench.testing.aws import ec2, ssm
     from pytest_netbench.testing.aws.cloud import Cloud, Delays
     from pytest_netbench.testing.aws.front import Front
+    from pytest_netbench.testing.aws.namespaced import NETWORK, Vpc, why_not_here
 
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     network, claimed = claim()
-    with claimed, Cloud(place, Delays(**delays), simulated=simulated) as cloud:
-        if not plain:
+    vpc = None
+    if kind is Kind.NAMESPACES:
+        if (why := why_not_here()) is not None:
+            raise OSError(why)
+        vpc = Vpc(int(network.split(".")[1]), lambda: server_at(server.server_port))
+        network = NETWORK
+    with claimed, Cloud(place, Delays(**delays), simulated=kind is Kind.SIMULATED, vpc=vpc) as cloud:
+        if kind is not Kind.PLAIN:
             ec2.install(cloud)
             ssm.install(cloud)
         app = Front(DomainDispatcherApplication(create_backend_app), cloud)
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+
+        def server_at(port: int) -> BaseWSGIServer:
+            return make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler)
+
+        server = server_at(0)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         said = {"endpoint": f"http://127.0.0.1:{server.server_port}", "network": network}
         os.write(1, json.dumps(said).encode() + b"\n")
@@ -70,7 +88,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who holds our input
     try:
-        serve(Path(sys.argv[1]), json.loads(sys.argv[2]), plain="plain" in sys.argv, simulated="simulated" in sys.argv)
+        serve(Path(sys.argv[1]), json.loads(sys.argv[2]), Kind(sys.argv[3]))
+    except (OSError, ImportError) as error:
+        sys.stderr.write(f"{error}\n")
     finally:
-        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(0)  # threads of calls that hang have no end

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_netbench.hosts.model import Fleet, Host, Link, Need
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.marker import Spec
+    from pytest_netbench.playing import Clients, Servers
     from pytest_netbench.scenario.model import Scenario
 
 T = TypeVar("T")
@@ -214,7 +215,7 @@ class Netbench:
         async with self.provider.fleet(need) as fleet:
             return await self._round(trial, index, arm, fleet)
 
-    async def collect(self, servers: one_round.Servers, clients: one_round.Clients) -> Result:
+    async def collect(self, servers: Servers, clients: Clients) -> Result:
         """Read what one round left that the test drove by hand, and return what came out.
 
         :raises RunError: if the clients haven't been run to their end.

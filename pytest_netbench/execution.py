@@ -331,6 +331,10 @@ class Execution:
         kind = End.EXIT_0 if ended.status == 0 else End.SIGTERM if ended.signal == 15 else None  # noqa: PLR2004 - its number
         return kind in self.driver.ends[self.job.role]
 
+    @property
+    def _last_words(self) -> str:
+        return self._running.tail().rpartition("\n")[2]
+
     def _output_size(self) -> int:
         return (self._outbox / OUTPUT).stat().st_size
 
@@ -353,7 +357,7 @@ class Execution:
                 "status": ended.status,
                 "signal": ended.signal,
                 "expected": expected,
-                "reason": self._reason or killed or ("" if expected else f"it {ended}"),
+                "reason": self._reason or killed or ("" if expected else self._last_words),
             },
             "counters": None if begin is None else _counters(begin, end),
             "starved": "" if begin is None else begin.starved(end),

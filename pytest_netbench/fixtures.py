@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pytest_netbench.bench import Netbench, Plan
     from pytest_netbench.hosts.model import Fleet
     from pytest_netbench.hosts.provider import Provider
-    from pytest_netbench.run import Clients, Servers, Stage
+    from pytest_netbench.playing import Clients, Servers
+    from pytest_netbench.run import Stage
 
 
 @pytest.fixture

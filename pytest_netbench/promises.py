@@ -23,6 +23,7 @@ from pytest_netbench.errors import NetbenchError, RunError, Unsupported
 from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.marker import Spec
 from pytest_netbench.planning import NoClock, provider, turn
+from pytest_netbench.result.words import count
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import catalog
 from pytest_netbench.scenario.model import Scenario
@@ -80,6 +81,16 @@ _REMEDIES: Mapping[str, str] = {
 }
 
 
+_ENDING = "at SIGTERM a server ends soon, by the signal or with status 0, or one that `ends` names (level command)"
+
+_TELLS: Mapping[Level, str] = {
+    Level.NETBENCH: "bytes and connections that it tells have to be those that were, and those of the scenario",
+    Level.COMMAND: "what it prints has to fit its `output`, and what that tells to be what was done",
+    Level.INTEROP: "every file has to come whole, and both programs have to end well",
+}
+"""What to do where a round doesn't count."""
+
+
 async def promises(session: Session, driver: Driver, peer: Driver) -> AsyncIterator[Promise]:
     """Every promise of a driver, as it is found out; ``peer`` plays the role that the driver doesn't have.
 
@@ -104,7 +115,7 @@ async def promises(session: Session, driver: Driver, peer: Driver) -> AsyncItera
                 break  # a server that doesn't come up won't for the others
     if Role.SERVER in driver.commands:
         if endings:
-            yield Promise("listens", Answer.KEPT, f"{len(endings)} servers, seen in the kernel's socket table")
+            yield Promise("listens", Answer.KEPT, f"{count(len(endings), 'server')}, seen in the kernel's socket table")
         yield _ends(endings)
     if Role.CLIENT in driver.commands:
         server = driver if Role.SERVER in driver.commands else peer
@@ -160,9 +171,7 @@ async def _round(
             if not done.validity:
                 break
     if reasons:
-        return Promise(
-            "", Answer.BROKEN, "; ".join(reasons), "bytes and connections that it tells have to be those that were"
-        )
+        return Promise("", Answer.BROKEN, "\n".join(reasons), _TELLS[driver.level])
     told = f"; {'; '.join(done.untold)}" if done.untold else ""
     return Promise("", Answer.KEPT, f"{done.duration_s * 1e3:.0f} ms{told}")
 
@@ -184,10 +193,12 @@ def _ends(endings: list[Mapping[str, Any]]) -> Promise:
     name = "ends at SIGTERM"
     if not endings:
         return Promise(name, Answer.BROKEN, "no server of it came so far")
-    bad = [one["reason"] for one in endings if not one["expected"]]
+    bad = [one for one in endings if not one["expected"]]
     if bad:
-        return Promise(name, Answer.BROKEN, bad[0], "at SIGTERM a server ends soon, by the signal or with status 0")
-    return Promise(name, Answer.KEPT, f"{len(endings)} of {len(endings)} servers")
+        how = f"status {bad[0]['status']}" if bad[0]["signal"] is None else f"signal {bad[0]['signal']}"
+        why = f"it ended with {how}, in {len(bad)} of {count(len(endings), 'server')}: {bad[0]['reason']}"
+        return Promise(name, Answer.BROKEN, why.removesuffix(": "), _ENDING)
+    return Promise(name, Answer.KEPT, f"all of {count(len(endings), 'server')}")
 
 
 # --- a client by itself ------------------------------------------------------------------------

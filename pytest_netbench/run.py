@@ -16,6 +16,7 @@ from pytest_netbench.drivers.driver import CpuBy
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import RunError, Unsupported, UsageError
+from pytest_netbench.playing import SLACK, Clients, Servers, play
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
 from pytest_netbench.result.foreign import foreign_share
 from pytest_netbench.result.metrics import Spent, measure, slopes, spent
@@ -36,13 +37,7 @@ if TYPE_CHECKING:
     from pytest_netbench.telemetry.model import HostReport
 
 CONNECT_DEADLINE = 10.0
-START_DEADLINE = 30.0
-STOP_DEADLINE = 30.0
-SLACK = 30.0
-"""Seconds: for workers to answer, drivers to come up, drivers to go down, and beyond the scenario's own duration."""
-
-Servers = Coordinator[NetbenchServer]
-Clients = Coordinator[NetbenchClient]
+"""Seconds for workers to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,18 +210,6 @@ async def clients(stage: Stage, serving: Callable[[], Servers | None]) -> AsyncI
         yield coordinator
 
 
-async def play(stage: Stage, serving: Servers, dialling: Clients) -> None:
-    """Take both sides from READY to DONE.
-
-    :raises RussulaError: for the first worker that fails or is silent; names it, its state, its driver's last words.
-    """
-    await serving.run_till(NetbenchServer.RUNNING, deadline=START_DEADLINE)
-    await dialling.run_till(NetbenchClient.ARMED, deadline=START_DEADLINE)
-    await dialling.run_till(NetbenchClient.STOPPED, deadline=stage.trial.timeout + SLACK)
-    await serving.run_till(NetbenchServer.DONE, deadline=STOP_DEADLINE)
-    await dialling.run_till(NetbenchClient.DONE, deadline=STOP_DEADLINE)
-
-
 def collect(stage: Stage, serving: Servers, dialling: Clients, started: str) -> Round:
     """Read what the hosts left, and say what the round came to.
 
@@ -334,14 +317,19 @@ async def _carry_out(stage: Stage) -> tuple[Round, Spent]:
     started = now()
     try:
         async with servers(stage) as serving, clients(stage, lambda: serving) as dialling:
-            await play(stage, serving, dialling)
+            await play(serving, dialling, stage.trial.timeout)
             return _collect(stage, serving, dialling, started)
     except WorkerFailed as error:
         if error.reason == Reason.UNSUPPORTED:
             raise Unsupported(f"{error.worker}: {error.detail}") from None
-        raise RunError(f"round {stage.index}: {error}") from None  # its text has all of the cause
+        raise _not_carried_out(stage, error) from None
     except RussulaError as error:
-        raise RunError(f"round {stage.index}: {error}") from None
+        raise _not_carried_out(stage, error) from None
+
+
+def _not_carried_out(stage: Stage, error: RussulaError) -> RunError:
+    """Its text has all of the cause."""
+    return RunError("\n".join((f"round {stage.index}: {error}", *getattr(error, "__notes__", ()))))
 
 
 def failed(stage: Stage, started: str, began: float, reason: str) -> Round:

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from russula import transport
-from russula.errors import DeadlineExceeded, LocalProtocolError, WorkerLost
+from russula.errors import DeadlineExceeded, LocalProtocolError, RussulaError, WorkerLost
 from russula.goal import Goal
 from russula.introspect import Change, Snapshot, WorkerView
 from russula.member import Member, Target, Terms
@@ -134,6 +134,23 @@ class Coordinator(Generic[W]):
             raise DeadlineExceeded(self._explain(state, seconds)) from None
         finally:
             self._goals.remove(goal)
+
+    async def failure(self) -> RussulaError:
+        """The first failure of a worker, now or once there is one; whoever awaits it cancels that where there is none.
+
+        What ``run_till`` would raise, for a group that others wait for.
+        """
+        listener = _Listener(tuple(self._members.values()))
+        self._listeners.append(listener)
+        try:
+            while True:
+                while listener.changed:
+                    if (error := listener.changed.popleft().error) is not None:
+                        return error
+                listener.more.clear()
+                await listener.more.wait()
+        finally:
+            self._listeners.remove(listener)
 
     async def measure_clocks(self) -> None:
         """Estimate all workers' clocks now, where no agreed start will ask for them; never in a silent state."""

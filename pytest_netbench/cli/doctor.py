@@ -88,7 +88,7 @@ async def _contract(session: Session, name: str, peer: str) -> int:
     with _answered_here():
         async for one in promises(session, driver, session.driver(peer)):
             broken += one.answer is Answer.BROKEN
-            lines = textwrap.wrap(one.detail, 100) or [""]
+            lines = [line for part in one.detail.splitlines() for line in textwrap.wrap(part, 100)] or [""]
             print(f"  {one.answer.value:13}{one.name:28}{lines[0]}")
             for line in (*lines[1:], *([f"-> {one.remedy}"] if one.remedy else [])):
                 print(f"  {'':41}{line}")

@@ -10,18 +10,13 @@ from pytest_netbench.result.model import Summary, TestRecord
 MOST = 6
 """Figures of one test in a short table."""
 
-_FIRST = (
-    "goodput",
-    "connect.rate",
-    "server.memory_per_connection",
-    "client.memory_per_connection",
-    "connect.p50",
-)
+_FIRST = ("connect.rate", "server.memory_per_connection", "client.memory_per_connection")
+_THEN = ("goodput", "connect.p50")
 _LAST = ("server.cpu_per_op", "client.cpu_per_op", "server.cpu_per_byte", "client.cpu_per_byte")
 
 
 def headline(test: TestRecord) -> Mapping[str, Summary]:
-    """The figures of a short table: goodput and connects, the traces' loads and medians, what an operation costs."""
+    """The figures of a short table: loads, goodput and connects, the traces' medians, what an operation costs."""
     return {name: test.summary[name] for name in ordered(test)[:MOST] if _rank(name) < _REST}
 
 
@@ -30,12 +25,14 @@ def ordered(test: TestRecord) -> list[str]:
     return sorted(test.summary, key=lambda name: (_rank(name), _outer(test, name), name))
 
 
-_LOADS, _TRACES, _COSTS, _REST, _DETAIL = 8, 10, 20, 40, 50
+_LOADS, _MOVED, _TRACES, _COSTS, _REST, _DETAIL = 3, 8, 10, 20, 40, 50
 
 
 def _rank(name: str) -> int:
     if name in _FIRST:
         return _FIRST.index(name)
+    if name in _THEN:
+        return _MOVED + _THEN.index(name)
     if name in _LAST:
         return _COSTS + _LAST.index(name)
     if name.endswith((".rate", ".achieved", ".offered")):

@@ -63,6 +63,6 @@ def test_markdown_cannot_be_broken_out_of() -> None:
 
 def test_loads_and_memory_come_before_what_they_cost() -> None:
     """What a scenario beyond netbench's language is about leads its short table."""
-    first = ["goodput", "connect.rate", "server.memory_per_connection", "connect.p50", "request.offered"]
+    first = ["connect.rate", "server.memory_per_connection", "request.offered", "goodput", "connect.p50"]
     summary = {name: Summary("1", Better.LOWER, 3, 1.0, None) for name in ("request.p50", *reversed(first))}
     assert list(headline(a_test(summary=summary))) == [*first, "request.p50"]

@@ -136,6 +136,23 @@ async def test_a_failure_while_nothing_is_awaited_is_raised_next(tmp_path: Path)
                 await group.run_till(NetbenchServer.DONE)
 
 
+async def test_a_failure_is_heard_by_whoever_waits_for_one(tmp_path: Path) -> None:
+    """While it happens, and afterwards; the very error that is raised next."""
+    die = asyncio.Event()
+
+    async def watch(_: Conversation) -> None:
+        await die.wait()
+        raise ActionFailed("ended", "killed by SIGKILL")
+
+    acts = {**SERVES, NetbenchServer.RUNNING: watch}
+    async with listening(tmp_path, Worker(acts)) as address, servers([target(address, tmp_path)]) as group:
+        await group.run_till(NetbenchServer.RUNNING)
+        waiting = asyncio.create_task(group.failure())
+        die.set()
+        assert "killed by SIGKILL" in str(await waiting)
+        assert await group.failure() is await waiting
+
+
 async def test_an_actions_own_error_is_the_workers_failure(tmp_path: Path) -> None:
     """Whatever it is, also one that a broken connection could have raised."""
 

@@ -88,11 +88,13 @@ def _server(work: Work, made: Sequence[Part]) -> int:
         daemons = [_daemon(one, children) for one in children.ended if children.left_behind]
         deaf = children.end(GRACE)
         interop.keep_logs(work)
-    problems = [*daemons, *(f"`{one}` didn't end within {GRACE:g} s of SIGTERM" for one in deaf)]
+    write(report(work, made, children, ()), work.outbox / "report.json")
+    bad = [*daemons, *(f"`{one}` didn't end within {GRACE:g} s of SIGTERM" for one in deaf)]
     expected = {0, -15, 128 + 15, *work.foreign.ends}
-    problems += [f"`{one.shown}` {one.how}" for one in children.ended if not deaf and one.status not in expected]
-    write(report(work, made, children, problems), work.outbox / "report.json")
-    return 0
+    bad += [f"`{one.shown}` {one.how} at SIGTERM" for one in children.ended if not deaf and one.status not in expected]
+    for words in bad:
+        _say(words)
+    return FAILED if bad else 0
 
 
 def _come_up(work: Work, made: Sequence[Part], children: Children) -> None:

@@ -67,7 +67,21 @@ class Plan:
         sides = [self.each] if self.contest is None else [self.contest.ref.drivers, self.contest.cand.drivers]
         several = (one.name for side in sides for rows in side.values() for one in rows)
         drivers = frozenset((self.server_driver.name, self.client_driver.name, *several))
-        return replace(self.spec.need(), drivers=drivers, volume=self.rounds * volume(self.spec.scenario))
+        return replace(
+            self.spec.need(),
+            drivers=drivers,
+            volume=self.rounds * volume(self.spec.scenario),
+            seconds=self._seconds(),
+        )
+
+    def _seconds(self) -> float:
+        """What all rounds take at least, as far as the scenario tells."""
+        from pytest_netbench.scenario.analysis import analyse
+
+        if self.spec.scenario is None:
+            return 0.0
+        arms = 1 if self.contest is None else 2
+        return arms * (self.warmup + self.rounds) * analyse(self.spec.scenario).shortest_s
 
     @property
     def label(self) -> str:

@@ -145,7 +145,8 @@ class AwsProvider(Provider):
         if self._aws is not None:
             self._aws.stop()
         if self._context.keep:
-            self._context.ledger.made(KEPT, self._context.run)
+            until = {"until": self._pool.expires} if hasattr(self, "_pool") else None
+            self._context.ledger.made(KEPT, self._context.run, until)
             return
         try:
             with self._work:

@@ -62,11 +62,12 @@ class Preparer:
         self._table = table_for_hosts(table, settings.programs)
         self._uploaded: set[str] = set()
         self._numbers = itertools.count(1)
-        self.credentials = self._issued()
+        self.issue()
 
-    def _issued(self) -> Credentials:
-        """The coordinator's own, whom workers obey."""
-        return issue(self._ledger.run, (), timedelta(seconds=self._settings.life) + _LONGER)[COORDINATOR]
+    def issue(self) -> None:
+        """Give the coordinator credentials for a host's life; workers that are made from now on obey it alone."""
+        life = timedelta(seconds=self._settings.life) + _LONGER
+        self.credentials: Credentials = issue(self._ledger.run, (), life)[COORDINATOR]
 
     def programs(self, wanted: frozenset[str], types: Sequence[TypeInfo]) -> tuple[Cargo, ...]:
         """What these drivers need on hosts, known to run on such ones.

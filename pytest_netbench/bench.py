@@ -65,9 +65,24 @@ class Plan:
         """The hosts that the test needs, and what must be on them."""
         from pytest_netbench.scenario.analysis import volume
 
-        several = (one.name for rows in self.each.values() for one in rows)
+        sides = [self.each] if self.contest is None else [self.contest.ref.drivers, self.contest.cand.drivers]
+        several = (one.name for side in sides for rows in side.values() for one in rows)
         drivers = frozenset((self.server_driver.name, self.client_driver.name, *several))
-        return replace(self.spec.need(), drivers=drivers, volume=self.rounds * volume(self.spec.scenario))
+        return replace(
+            self.spec.need(),
+            drivers=drivers,
+            volume=self.rounds * volume(self.spec.scenario),
+            seconds=self._seconds(),
+        )
+
+    def _seconds(self) -> float:
+        """What all rounds take at least, as far as the scenario tells."""
+        from pytest_netbench.scenario.analysis import analyse
+
+        if self.spec.scenario is None:
+            return 0.0
+        arms = 1 if self.contest is None else 2
+        return arms * (self.warmup + self.rounds) * analyse(self.spec.scenario).shortest_s
 
     @property
     def label(self) -> str:
@@ -225,6 +240,11 @@ class Netbench:
         await self._keep_logs(stage)
         self.rounds.append(done)
         return self._result([done])
+
+    async def abandoned(self, stage: one_round.Stage) -> None:
+        """A round that a test drove by hand is over: of one that wasn't collected, keep what hosts' workers said."""
+        if not self.rounds:
+            await self._keep_logs(stage, failed=True)
 
     def by_hand(self) -> one_round.Stage:
         """The place of the round that a test drives by its coordinators."""

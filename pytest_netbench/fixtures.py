@@ -74,7 +74,9 @@ class _ByHand:
 @pytest_asyncio.fixture(loop_scope="session")
 async def _netbench_by_hand(netbench: Netbench) -> AsyncIterator[_ByHand]:
     async with netbench.turn():
-        yield _ByHand(netbench.by_hand())
+        made = _ByHand(netbench.by_hand())
+        yield made
+        await netbench.abandoned(made.stage)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -85,9 +85,10 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         _build(session, pair)
     servers, clients = (session.cast(names) for names in pair)
     if made is None:
-        _skip_if_unable(wanted, {Role.SERVER: servers, Role.CLIENT: clients}, dict.fromkeys(Role, wanted.options))
+        both = {Role.SERVER: servers, Role.CLIENT: clients}
+        _skip_if_unable(session, wanted, both, dict.fromkeys(Role, wanted.options))
     for one in () if made is None else (made.ref, made.cand):
-        _skip_if_unable(wanted, one.drivers, one.options, named=one.named)
+        _skip_if_unable(session, wanted, one.drivers, one.options, named=one.named)
     share = session.budget.share(gated=matching.is_gated(session, wanted))
     return Plan(
         nodeid=item.nodeid,
@@ -106,8 +107,9 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
 
 def _build(session: Session, names: tuple[str, ...]) -> None:
     """Have all that is built; a build that fails is an error of the test that needs it, in the build's words."""
+    kind = session.provider_class()
     for name in names:
-        if any(one.build for one in session.cast(name)) and not session.provider_class().shares_machine:
+        if any(one.build for one in session.cast(name)) and not (kind.shares_machine or kind.brings):
             where = f"driver {name} is built on this machine, and $OUT isn't on the hosts"
             pytest.skip(f"unsupported by provider {session.settings.provider}: {where}")
         try:
@@ -117,6 +119,7 @@ def _build(session: Session, names: tuple[str, ...]) -> None:
 
 
 def _skip_if_unable(
+    session: Session,
     wanted: Spec,
     drivers: Mapping[Role, Sequence[Driver]],
     options: Mapping[Role, Mapping[str, Any]],
@@ -129,7 +132,7 @@ def _skip_if_unable(
     try:
         for several in drivers.values():
             for driver in several:
-                driver.locate()
+                session.provider_class().look_for(driver, session.provider_settings)
         if wanted.scenario is not None:
             analysis = analyse(wanted.scenario)
             for role, several in drivers.items():
@@ -154,7 +157,7 @@ async def provider(session: Session) -> AsyncIterator[Provider]:
             run=session.name,
             ledger=ledger,
             drivers=dump(session.hosts_drivers),
-            settings=session.settings.providers.get(session.settings.provider, {}),
+            settings=session.provider_settings,
             keep=session.settings.keep_hosts,
             upcoming=lambda: tuple(session.upcoming.values()),
             hurried=lambda: session.hurried,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -223,10 +224,22 @@ class Recorder:
 
             self._published = publish(section, record.id, self._folder.path, Folder.OURS)
 
+    def _tell_of_kept_hosts(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Until when, and how they are ended before."""
+        from pytest_netbench.hosts.reap import kept_until
+
+        ledger = session_of(self._config).ledger
+        if ledger is not None and (until := kept_until(ledger.path)) is not None:
+            when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(until))
+            terminalreporter.write_line(
+                f"netbench: hosts are kept until {when}: `netbench reap {ledger.run}` ends them"
+            )
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the table and the report's path; with ``-v`` each round, with ``-q`` only what went wrong."""
         if self._error is not None:
             terminalreporter.write_line(f"netbench: {self._error}", red=True)
+        self._tell_of_kept_hosts(terminalreporter)
         verbosity = self._config.get_verbosity()
         if self._written is not None:
             self._tell_github(terminalreporter, self._written)

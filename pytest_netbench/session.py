@@ -213,6 +213,11 @@ class Session:
             return kind
         return found
 
+    @property
+    def provider_settings(self) -> Mapping[str, object]:
+        """The own section of the provider that this session uses."""
+        return self.settings.providers.get(self.settings.provider, {})
+
     @cached_property
     def staging(self) -> Path:
         """A folder for what rounds leave, until it is moved into the result folder."""

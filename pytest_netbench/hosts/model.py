@@ -41,7 +41,7 @@ class Need:
     """What one test needs of a provider.
 
     ``drivers``: those whose programs must be on the hosts. ``volume``: bytes that all its rounds move between hosts, as
-    far as the scenario tells.
+    far as the scenario tells; ``seconds``: that they take at least, likewise.
     """
 
     servers: int
@@ -51,6 +51,7 @@ class Need:
     mtu: int | None = None
     drivers: frozenset[str] = frozenset()
     volume: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.model import Fleet, Host, Need
 from pytest_netbench.result.model import Cost
+
+if TYPE_CHECKING:
+    from pytest_netbench.drivers.driver import Driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Provider(ABC):
     name: ClassVar[str]
     shares_machine: ClassVar[bool] = False
     """Whether all its hosts are one machine, whose processors their drivers then share."""
+    brings: ClassVar[bool] = False
+    """Whether it brings to its hosts what a build made on this machine."""
     parallel: ClassVar[bool] = True
     """Whether each worker of pytest-xdist may have hosts of its own."""
     forecasts: ClassVar[bool] = False
@@ -54,6 +59,14 @@ class Provider(ABC):
     @abstractmethod
     def refuses(cls, need: Need) -> str | None:
         """Why it can't give such hosts, or None; asked at collection, makes nothing."""
+
+    @classmethod
+    def look_for(cls, driver: Driver, settings: Mapping[str, object]) -> None:  # noqa: ARG003  of its own section
+        """Whether a driver's programs are where its hosts will have them from: mostly, on this machine.
+
+        :raises DriverMissing: if not; with the line that installs them.
+        """
+        driver.locate()
 
     @abstractmethod
     def __init__(self, context: ProviderContext) -> None: ...

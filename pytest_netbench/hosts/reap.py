@@ -90,8 +90,14 @@ def reaping(run: str | None = None, *, expired: bool = False) -> Iterator[Reaped
 
 def _kept(path: Path) -> bool:
     """Whether a run asked for its hosts to be kept, and their lease lasts."""
+    until = kept_until(path)
+    return until is not None and time.time() < until
+
+
+def kept_until(path: Path) -> float | None:
+    """Until when a run keeps its hosts, in seconds since the epoch; None if it doesn't."""
     marks = [one for one in entries(path) if one.kind == KEPT]
-    return bool(marks) and time.time() - marks[-1].at < LEASE
+    return float(marks[-1].data.get("until", marks[-1].at + LEASE)) if marks else None
 
 
 def _reap_here(path: Path) -> Iterator[Reaped]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +20,20 @@ INCAST = """
 import pytest
 from pytest_netbench import KB, Hosts, build
 
-def incast(servers, clients):
+def incast(servers, clients):  # no two responses are alike: whoever takes one for another receives too much
     b = build("incast")
     served = [b.server() for _ in range(servers)]
-    for _ in range(clients):
+    for first in range(clients):
         client = b.client()
         with client.scope() as threads:
-            for server in served:
+            for second, server in enumerate(served):
+                size = (1 + second + servers * first) * 30 * KB
                 with threads.thread(), client.connect(server) as connection, connection.stream() as (near, far):
                     with near.profile("response"), far.profile("response"):
                         near.send(1 * KB)
                         far.receive(1 * KB)
-                        far.send(200 * KB)
-                        near.receive(200 * KB)
+                        far.send(size)
+                        near.receive(size)
     return b.finish()
 
 KIND = {"servers": Hosts(placement="cluster"), "clients": Hosts(type="c5n.xlarge")}
@@ -77,7 +80,7 @@ def ends(process: subprocess.Popen[str]) -> tuple[int, str]:
 def test_incast_on_emulated_hosts(stack: Emulation, tmp_path: Path, driver: str) -> None:
     """Four servers and two clients of two kinds, by SSM and russula over TLS; results, report, and nothing left."""
     (tmp_path / "test_incast.py").write_text(INCAST)
-    configure(tmp_path, stack)
+    configure(tmp_path, stack, publish=True)
     status, said = ends(pytest_run(tmp_path, "-rs", "--netbench-driver", driver))
     if "skipped" in said and driver != "tcp":
         pytest.skip("the real driver isn't installed")
@@ -88,9 +91,22 @@ def test_incast_on_emulated_hosts(stack: Emulation, tmp_path: Path, driver: str)
     assert {one["type"] for one in test["hosts"]} == {"c5n.large", "c5n.xlarge"}
     assert all(one["instance"].startswith("i-") and one["image"].startswith("ami-") for one in test["hosts"])
     assert len({one["address"] for one in test["hosts"]}) == 6
+    assert {one["placement"] for one in test["hosts"]} == {"cluster"}
     assert test["cost"]["dollars"] > 0
-    assert (tmp_path / "netbench-results" / "report.html").exists()
+    assert test["cost"]["host_seconds"] > 0
+    page = published(said)
+    assert page == (tmp_path / "netbench-results" / "report.html").read_text()
+    assert all(one["instance"] in page for one in test["hosts"])
     assert left(stack) == []
+
+
+def published(said: str) -> str:
+    """What is behind the link that was printed, which is shown as a page."""
+    link = re.search(r"published: s3://\S+/runs/\S+/report/ \(\d+ files\)\s+(http\S+)", said)
+    assert link, said
+    with urllib.request.urlopen(link[1]) as answer:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        return str(answer.read().decode())
 
 
 @pytest.mark.timeout(120)
@@ -131,3 +147,15 @@ def test_plain_moto_ends_with_a_verdict(tmp_path: Path) -> None:
     assert status == 1, said
     assert "ssm:DescribeInstanceInformation" in said
     assert states <= {"terminated"}
+
+
+@pytest.mark.timeout(120)
+def test_workers_of_xdist_are_refused(stack: Emulation, tmp_path: Path) -> None:
+    """They can't share hosts: each test says so, with what to do, and no host is made."""
+    before = len(stack.state()["hosts"])
+    (tmp_path / "test_incast.py").write_text(INCAST)
+    configure(tmp_path, stack)
+    status, said = ends(pytest_run(tmp_path, "-n", "2"))
+    assert status == 1
+    assert "provider aws can't be shared by workers of pytest-xdist: run without -n" in said
+    assert len(stack.state()["hosts"]) == before

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_netbench.drivers import registry
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts.aws import bundle, facts, prices, request, script
 from pytest_netbench.hosts.aws.failures import AwsError, InUse, NoCapacity, RightsMissing, failure
@@ -217,33 +216,6 @@ def test_the_bundle_is_the_same_bytes_and_runs_alone(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, "can't be fetched" in done.stderr) == (1, True), done.stderr
-
-
-def elf(machine: int, *versions: str) -> bytes:
-    head = b"\x7fELF".ljust(18, b"\0") + struct.pack("<H", machine)
-    return head + b"".join(b"\0GLIBC_" + one.encode() + b"\0" for one in versions)
-
-
-def test_a_program_for_a_newer_glibc_or_another_machine_is_refused_before_launch() -> None:
-    """By name; a static one needs none."""
-    bundle.check_program(bundle.Blob(elf(0x3E, "2.17", "2.34"), "d"), "x86_64", (2, 34))
-    bundle.check_program(bundle.Blob(elf(0x3E), "d"), "x86_64", (2, 34))
-    with pytest.raises(HostError, match=r"d needs glibc 2.35, the image has 2.34"):
-        bundle.check_program(bundle.Blob(elf(0x3E, "2.2.5", "2.35"), "d"), "x86_64", (2, 34))
-    with pytest.raises(HostError, match="x86_64, hosts are arm64"):
-        bundle.check_program(bundle.Blob(elf(0x3E), "d"), "arm64", (2, 34))
-
-
-def test_a_real_program_tells_its_need() -> None:
-    """This interpreter's own libraries name a version."""
-    assert bundle.glibc_need(Path("/bin/sh").resolve().read_bytes()) is not None
-
-
-def test_programs_stand_in_a_folder_of_their_driver_on_hosts() -> None:
-    """Two drivers may have programs of one name."""
-    moved = registry.load(bundle.table_for_hosts(registry.dump(registry.KNOWN)))
-    assert moved["s2n-tcp"].paths == ("@ROOT@/bin/s2n-tcp",)
-    assert moved["tcp"].commands[Role.SERVER].argv[0] == "{python}"
 
 
 def test_the_stack_is_complete() -> None:

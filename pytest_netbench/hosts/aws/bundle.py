@@ -1,4 +1,4 @@
-"""What travels to a host? One zipapp of the code that runs there, and drivers' files, each named by its SHA-256.
+"""What travels to a host? One zipapp of the code that runs there, and other files, each named by its SHA-256.
 
 The zipapp holds what the entry points import, read from their source, and nothing else; the same source makes the same
 bytes.
@@ -11,23 +11,16 @@ import hashlib
 import io
 import json
 import py_compile
-import re
-import struct
 import sys
 import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest_netbench
-from pytest_netbench.drivers import registry
-from pytest_netbench.drivers.driver import Command, Driver
-from pytest_netbench.errors import DriverMissing, HostError
-from pytest_netbench.hosts.aws.onhost import BIN, ROOT_MARK
-from pytest_netbench.roles import Role
 
 ENTRIES = (
     "pytest_netbench.hosts.aws.onhost",
@@ -47,17 +40,18 @@ from pytest_netbench.hosts.aws.onhost import main
 sys.exit(main(sys.argv[1:]))
 """
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
-_GLIBC = re.compile(rb"\0GLIBC_(\d+)\.(\d+)(?:\.\d+)?(?=\0)")
-_HEADER = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes and their name. ``path``: where a host puts them."""
+    """Bytes and their name.
+
+    ``path``: where a host puts them; ``modules``: those of Python that are packed in it, to be unpacked there.
+    """
 
     data: bytes
     path: str = ""
+    modules: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -150,77 +144,8 @@ def _imports(tree: ast.AST) -> Iterator[str]:
             yield from _imports(node)
 
 
-# --- drivers -----------------------------------------------------------------------------------------
-
-
-def programs(rows: Mapping[str, Driver], wanted: frozenset[str]) -> tuple[Blob, ...]:
-    """The executables of these drivers, as far as they are files; what is built in travels in the bundle.
-
-    :raises HostError: if one isn't here; with the line that installs it.
-    """
-    found = {}
-    for name in sorted(wanted & set(rows)):
-        row = rows[name]
-        for role, command in row.commands.items():
-            if command.argv[0] == "{python}":
-                continue
-            try:
-                path = row.executable(role)
-            except DriverMissing as error:
-                raise HostError(f"driver {name} can't be brought to the hosts: {error}") from error
-            found[f"{name}/{Path(command.argv[0]).name}"] = path
-    return tuple(Blob(path.read_bytes(), place) for place, path in found.items())
-
-
-def table_for_hosts(text: str) -> str:
-    """The table of drivers as hosts have it: programs stand in a folder of theirs, one for each row."""
-    rows = registry.load(text)
-    moved = {
-        name: replace(row, commands=_moved(row), paths=(f"{ROOT_MARK}/{BIN}/{name}",)) for name, row in rows.items()
-    }
-    return registry.dump(moved)
-
-
-def _moved(row: Driver) -> Mapping[Role, Command]:
-    return {
-        role: replace(command, argv=(_base(command.argv[0]), *command.argv[1:]))
-        for role, command in row.commands.items()
-    }
-
-
-def _base(program: str) -> str:
-    return program if program == "{python}" else Path(program).name
-
-
-def check_program(blob: Blob, machine: str, glibc: tuple[int, int] | None) -> None:
-    """Whether a program can run on such a host, found before the host is made.
-
-    :raises HostError: if it is for another kind of machine, or needs a newer glibc than the image has.
-    """
-    if not blob.data.startswith(b"\x7fELF"):
-        return
-    (kind,) = struct.unpack_from("<H", blob.data[:_HEADER], 18)
-    if _MACHINES.get(kind) != machine:
-        raise HostError(
-            f"{blob.path} is a program for {_MACHINES.get(kind, f'machine {kind:#x}')}, hosts are {machine}"
-        )
-    needed = glibc_need(blob.data)
-    if needed and glibc and needed > glibc:
-        have, want = (".".join(map(str, one)) for one in (glibc, needed))
-        raise HostError(
-            f"{blob.path} needs glibc {want}, the image has {have}: build it for an older one (or for musl), "
-            "or take another [providers.aws] image"
-        )
-
-
-def glibc_need(data: bytes) -> tuple[int, int] | None:
-    """The newest version of glibc that a program names among its symbols' versions; None for a static one."""
-    versions = [(int(major), int(minor)) for major, minor in _GLIBC.findall(data)]
-    return max(versions, default=None)
-
-
 def manifest(
-    run: str, hosts: Mapping[str, str], authority: str, files_: Sequence[Mapping[str, str]], table: str, port: int
+    run: str, hosts: Mapping[str, str], authority: str, files_: Sequence[Mapping[str, object]], table: str, port: int
 ) -> Blob:
     """What all hosts of a run read: by address, who each is; whom it obeys; the programs to fetch. No secret."""
     said = {"run": run, "hosts": hosts, "authority": authority, "files": files_, "table": table, "port": port}

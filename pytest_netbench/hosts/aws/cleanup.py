@@ -218,12 +218,12 @@ def expired_runs(aws: Aws, owner: str, now: float) -> tuple[str, ...]:
     ]
     groups = list(aws.pages("ec2:DescribeSecurityGroups", "SecurityGroups", Filters=filters))
     places = aws.call("ec2:DescribePlacementGroups", Filters=filters)["PlacementGroups"]
-    found = set()
+    last: dict[str, int] = {}  # a long run has later hosts, which live longer than the group in which they are
     for one in (*instances, *groups, *places):
         tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
-        if tags.get(request.EXPIRES, "").isdigit() and int(tags[request.EXPIRES]) < now:
-            found.add(tags[request.RUN])
-    return tuple(sorted(found))
+        if tags.get(request.EXPIRES, "").isdigit():
+            last[tags[request.RUN]] = max(last.get(tags[request.RUN], 0), int(tags[request.EXPIRES]))
+    return tuple(sorted(run for run, expires in last.items() if expires < now))
 
 
 def entries_by_tags(aws: Aws, run: str, bucket: str) -> tuple[Entry, ...]:

@@ -57,6 +57,10 @@ class Launcher:
         self._security_group = ""
         self._placement_groups: set[str] = set()
 
+    def expires(self, at: int) -> None:
+        """Let what is made from now on last until then, in seconds since the epoch."""
+        self._identity = replace(self._identity, expires=at)
+
     def may_launch(self, launch: Launch, subnet: str) -> None:
         """Ask whether these credentials may launch such hosts; nothing is made.
 

@@ -73,7 +73,7 @@ def boot(root: Path, url: str, digest: str) -> Mapping[str, Any]:
     if not address:
         raise BootError(f"none of this host's addresses ({', '.join(own_addresses())}) is in the manifest")
     for one in manifest["files"]:
-        _bring(root / BIN / one["path"], one["url"], one["sha256"])
+        _have(root, one)
     name = manifest["hosts"][address]
     if not (root / READY).exists():
         _unpack(root)
@@ -139,6 +139,19 @@ def fetch(url: str, digest: str) -> bytes:
     if found != digest:
         raise BootError(f"{what} has SHA-256 {found}, expected {digest}")
     return data
+
+
+def _have(root: Path, one: Mapping[str, Any]) -> None:
+    """A program, packages, or what must be here already."""
+    if "url" not in one:
+        if not os.access(one["path"], os.X_OK):
+            raise BootError(f"the image has no program {one['path']}, which [providers.aws.programs] names")
+        return
+    path = root / BIN / one["path"]
+    _bring(path, one["url"], one["sha256"])
+    if one["unpack"]:
+        with zipfile.ZipFile(path) as packages:
+            packages.extractall(root / SITE)
 
 
 def _bring(path: Path, url: str, digest: str) -> None:

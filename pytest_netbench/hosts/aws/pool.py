@@ -30,8 +30,8 @@ Way: TypeAlias = tuple[Launch, ...]
 
 ANSWERS = 2.0
 """Seconds for a worker that lives to take a connection."""
-LEAST_LIFE = 120.0
-"""Seconds that a host must still have to live when a test begins."""
+SPARE_LIFE = 120.0
+"""Seconds that a host must still have to live beyond what a test takes at least, if it may live so long."""
 
 
 @dataclass
@@ -52,8 +52,7 @@ class Pool:
     def __init__(self, context: ProviderContext, settings: AwsSettings, aws: Aws) -> None:
         self._context, self._settings, self._aws = context, settings, aws
         self._expires = time.monotonic() + settings.life
-        expires = int(time.time() + settings.life)
-        identity = request.Identity(context.ledger.run, settings.owner, expires, secrets.token_hex(8))
+        identity = request.Identity(context.ledger.run, settings.owner, self.expires, secrets.token_hex(8))
         named = {kind.type for need in context.upcoming() for kind in need.kinds.values()} - {""}
         self._site = preflight(aws, settings, frozenset((*settings.types, *named)))
         self._launcher = Launcher(aws, context.ledger, settings, self._site, identity)
@@ -95,9 +94,8 @@ class Pool:
         :raises HostError: if one can't be made; names it, and what was said.
         :raises UsageError: if they could cost more than they may.
         """
-        if time.monotonic() > self._expires - LEAST_LIFE:
-            raise HostError(f"the run's hosts have lived for {self._settings.life:g} s: raise [providers.aws] life")
         wanted = slots(need)
+        self._see_to_their_life(need)
         if len(wanted) > self._settings.max_hosts:
             raise UsageError(f"{len(wanted)} hosts are needed, [providers.aws] max_hosts is {self._settings.max_hosts}")
         self._retire([slot.name for slot in wanted if slot.name in self._places and not self._serves(slot)])
@@ -106,6 +104,28 @@ class Pool:
             self._launch(missing, need)
         self._bring(need, [self._places[slot.name] for slot in wanted])
         return [self._places[slot.name] for slot in wanted]
+
+    @property
+    def expires(self) -> int:
+        """When the present hosts end themselves, in seconds since the epoch."""
+        return int(time.time() + self._expires - time.monotonic())
+
+    def _see_to_their_life(self, need: Need) -> None:
+        """No host's time is over in the middle of a test: those that have too little left give way to new ones.
+
+        :raises UsageError: if none may live as long as the test takes.
+        """
+        life = self._settings.life
+        wanted = need.seconds + min(SPARE_LIFE, life / 4)
+        if wanted > life:
+            raise UsageError(
+                f"this test takes {need.seconds:g} s at least, hosts live for {life:g} s: [providers.aws] life"
+            )
+        if time.monotonic() + wanted > self._expires:
+            self._retire(list(self._places))
+            self._expires = time.monotonic() + life
+            self._launcher.expires(self.expires)
+            self._preparer.issue()
 
     def _serves(self, slot: Slot) -> bool:
         """Whether the host in this place is of the right kind, and its worker takes connections."""

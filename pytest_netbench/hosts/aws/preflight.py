@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts.aws.api import Aws
+from pytest_netbench.hosts.aws.cargo import Platform
 from pytest_netbench.hosts.aws.failures import AwsError, failure
 from pytest_netbench.hosts.aws.plan import TypeInfo
 from pytest_netbench.hosts.aws.settings import IMAGES, AwsSettings
@@ -40,7 +42,7 @@ class Site:
     offered: dict[str, frozenset[str]]
     types: dict[str, TypeInfo]
     images: dict[str, str]
-    glibc: tuple[int, int] | None
+    platform: Platform
     source: str
     vcpus: float | None = None
 
@@ -79,7 +81,7 @@ def preflight(aws: Aws, settings: AwsSettings, wanted: frozenset[str]) -> Site:
         offered=_offered(aws, wanted),
         types=types,
         images={machine: _image(aws, settings, machine) for machine in {one.machine for one in types.values()}},
-        glibc=settings.glibc or (IMAGES[settings.image][1] if settings.image in IMAGES else None),
+        platform=_platform(settings),
         source=_source(settings),
         vcpus=_quota(aws),
     )
@@ -192,9 +194,18 @@ def _image(aws: Aws, settings: AwsSettings, machine: str) -> str:
     """The image's id, for one kind of machine."""
     if settings.image.startswith("ami-"):
         return settings.image
-    name = IMAGES[settings.image][0] if settings.image in IMAGES else settings.image
+    name = IMAGES[settings.image].parameter if settings.image in IMAGES else settings.image
     path = name.replace("{machine}", machine).replace("{debian}", _DEBIAN[machine])
     return str(aws.call("ssm:GetParameter", Name=path)["Parameter"]["Value"])
+
+
+def _platform(settings: AwsSettings) -> Platform:
+    """What is known of the image; an emulated host has this machine's Python."""
+    named = IMAGES.get(settings.image)
+    glibc, python = (named.glibc, named.python) if named else (None, None)
+    if settings.emulated:
+        python = sys.version_info[:2]
+    return Platform(settings.glibc or glibc, settings.python or python, bare=named is not None)
 
 
 def _source(settings: AwsSettings) -> str:

@@ -6,16 +6,18 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts.aws import prices, request
 from pytest_netbench.hosts.aws.api import Aws, Where
 from pytest_netbench.hosts.aws.bundle import bundle
+from pytest_netbench.hosts.aws.cargo import declared, programs
 from pytest_netbench.hosts.aws.pool import Place, Pool
 from pytest_netbench.hosts.aws.reaper import Reaper, clean
 from pytest_netbench.hosts.aws.settings import settings_from
@@ -35,6 +37,7 @@ class AwsProvider(Provider):
     """Hosts on EC2; ``[providers.aws]`` says where."""
 
     name: ClassVar[str] = "aws"
+    brings: ClassVar[bool] = True
     parallel: ClassVar[bool] = False
     forecasts: ClassVar[bool] = True
     salvages_cheaply: ClassVar[bool] = False
@@ -44,11 +47,19 @@ class AwsProvider(Provider):
         """Emulated links, and MTUs that EC2's interfaces don't have."""
         if need.link is not None:
             return "EC2's network is what it is: no link is emulated there"
-        if "quic" in need.drivers:
-            return "its hosts have Python and nothing else, the built-in driver quic needs aioquic there"
         if need.mtu not in {None, request.MTU}:
             return f"EC2's interfaces have an MTU of {request.MTU}, {need.mtu} is needed"
         return None
+
+    @classmethod
+    def look_for(cls, driver: Driver, settings: Mapping[str, object]) -> None:
+        """On this machine, or on the image where the settings say so."""
+        on_image = settings_from(settings).programs
+        if not on_image:
+            driver.locate()
+        for program in programs(driver):
+            if declared(program, on_image) is None:
+                driver.find(program)
 
     def __init__(self, context: ProviderContext) -> None:
         self._context = context
@@ -134,7 +145,8 @@ class AwsProvider(Provider):
         if self._aws is not None:
             self._aws.stop()
         if self._context.keep:
-            self._context.ledger.made(KEPT, self._context.run)
+            until = {"until": self._pool.expires} if hasattr(self, "_pool") else None
+            self._context.ledger.made(KEPT, self._context.run, until)
             return
         try:
             with self._work:

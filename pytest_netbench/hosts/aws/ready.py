@@ -16,7 +16,8 @@ from pytest_netbench.drivers import registry
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.aws import journal, script
 from pytest_netbench.hosts.aws.api import Aws
-from pytest_netbench.hosts.aws.bundle import Blob, bundle, check_program, manifest, programs, table_for_hosts
+from pytest_netbench.hosts.aws.bundle import Blob, bundle, manifest
+from pytest_netbench.hosts.aws.cargo import Cargo, cargo, check, table_for_hosts
 from pytest_netbench.hosts.aws.cleanup import objects
 from pytest_netbench.hosts.aws.failures import AwsError, Exists
 from pytest_netbench.hosts.aws.launch import Instance
@@ -57,36 +58,40 @@ class Preparer:
         self, aws: Aws, ledger: Ledger, settings: AwsSettings, site: Site, commands: Commands, table: str
     ) -> None:
         self._aws, self._ledger, self._settings, self._site = aws, ledger, settings, site
-        self._commands, self._rows, self._table = commands, registry.load(table), table_for_hosts(table)
+        self._commands, self._rows = commands, registry.load(table)
+        self._table = table_for_hosts(table, settings.programs)
         self._uploaded: set[str] = set()
         self._numbers = itertools.count(1)
-        self.credentials = self._issued()
+        self.issue()
 
-    def _issued(self) -> Credentials:
-        """The coordinator's own, whom workers obey."""
-        return issue(self._ledger.run, (), timedelta(seconds=self._settings.life) + _LONGER)[COORDINATOR]
+    def issue(self) -> None:
+        """Give the coordinator credentials for a host's life; workers that are made from now on obey it alone."""
+        life = timedelta(seconds=self._settings.life) + _LONGER
+        self.credentials: Credentials = issue(self._ledger.run, (), life)[COORDINATOR]
 
-    def programs(self, wanted: frozenset[str], types: Sequence[TypeInfo]) -> tuple[Blob, ...]:
-        """The programs of these drivers, known to run on such hosts.
+    def programs(self, wanted: frozenset[str], types: Sequence[TypeInfo]) -> tuple[Cargo, ...]:
+        """What these drivers need on hosts, known to run on such ones.
 
-        :raises HostError: if one isn't here, or can't.
+        :raises HostError: if something isn't here, or can't.
+        :raises Unsupported: if such a driver can't be on such hosts.
         """
-        found = programs(self._rows, wanted)
-        for blob in found:
-            for one in types:
-                check_program(blob, one.machine, self._site.glibc)
+        platform = self._site.platform
+        found = cargo(self._rows, wanted, self._settings.programs, platform.python)
+        for machine in {one.machine for one in types}:
+            check(found, machine, platform)
         return found
 
-    def prepare(self, hosts: Mapping[str, Instance], wanted: Sequence[Blob]) -> list[Ready]:
+    def prepare(self, hosts: Mapping[str, Instance], wanted: Sequence[Cargo]) -> list[Ready]:
         """Bring these programs, start the worker where there is none, and return what each host says of itself.
 
         :raises HostError: for the first host that isn't ready; with what it said.
         """
         self._commands.await_agents([one.id for one in hosts.values()], self._settings.agent)
         site_bucket = self._site.network.bucket
-        for blob in (bundle(), *wanted):
+        blobs = [one for one in wanted if isinstance(one, Blob)]
+        for blob in (bundle(), *blobs):
             self._upload(blob)
-        files = [{"path": one.path, "sha256": one.sha256, "url": self._url(one.key)} for one in wanted]
+        files = [self._listed(one) for one in wanted]
         names = {one.private: name for name, one in hosts.items()}
         listed = manifest(self._ledger.run, names, self.credentials.authority, files, self._table, self._settings.port)
         key = f"{objects(self._ledger.run)}{next(self._numbers)}.json"
@@ -100,6 +105,12 @@ class Preparer:
         self._ledger.removed(journal.OBJECTS, objects(self._ledger.run))
         brought = frozenset(one.path for one in wanted)
         return [self._ready(name, one, said, brought) for (name, one), said in zip(hosts.items(), ended, strict=True)]
+
+    def _listed(self, one: Cargo) -> Mapping[str, object]:
+        """As a host reads it: what to fetch, or what must be there."""
+        if isinstance(one, Blob):
+            return {"path": one.path, "sha256": one.sha256, "url": self._url(one.key), "unpack": bool(one.modules)}
+        return {"path": one.path}
 
     def renew(self, hosts: Sequence[Ready]) -> None:
         """Put fresh workers in the place of these hosts' own.

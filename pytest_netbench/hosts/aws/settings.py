@@ -11,16 +11,24 @@ from pytest_netbench.errors import UsageError, nearest
 from pytest_netbench.options import seconds
 from pytest_netbench.units import parse_time
 
-IMAGES: Mapping[str, tuple[str, tuple[int, int]]] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image by name: the public SSM parameter that says which it is today, and what is in it."""
+
+    parameter: str
+    glibc: tuple[int, int]
+    python: tuple[int, int]
+
+
+IMAGES: Mapping[str, Image] = MappingProxyType(
     {
-        "ubuntu-24.04": (
-            "/aws/service/canonical/ubuntu/server/24.04/stable/current/{debian}/hvm/ebs-gp3/ami-id",
-            (2, 39),
+        "ubuntu-24.04": Image(
+            "/aws/service/canonical/ubuntu/server/24.04/stable/current/{debian}/hvm/ebs-gp3/ami-id", (2, 39), (3, 12)
         ),
-        "al2023": ("/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{machine}", (2, 34)),
+        "al2023": Image("/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{machine}", (2, 34), (3, 11)),
     }
 )
-"""Images by name: the public SSM parameter that says which it is today, and the glibc in it."""
 LONGEST_LIFE = 24 * 3600.0
 
 
@@ -30,12 +38,13 @@ class AwsSettings:
 
     ``accounts``: the only accounts in which anything is ever made. ``types``: instance types where the marker doesn't
     say, in the order in which they are tried; ``zones``: likewise, all of the stack's if empty. ``image``: a name of
-    ``IMAGES``, an ``ami-...``, or an SSM parameter; ``glibc``: of an image without a name. ``life``: seconds after
-    which a host ends itself, whatever happens. ``control``: at which of its addresses a worker is reached; ``allow``:
-    the network from which it may be, this machine's public address if empty. ``max_cost``: dollars that all hosts of a
-    run may cost at most. ``price``: dollars an hour of types that the table doesn't have. ``poll``: seconds between two
-    questions of one kind. ``boot``, ``agent``: seconds for a host to run, and for SSM to hear of it.
-    ``subnet_tag``, ``bucket``, ``instance_profile``: an existing network, in the place of the stack's.
+    ``IMAGES``, an ``ami-...``, or an SSM parameter; ``glibc``, ``python``: of an image without a name; ``programs``:
+    those that are on it, by name, and where. ``life``: seconds after which a host ends itself, whatever happens.
+    ``control``: at which of its addresses a worker is reached; ``allow``: the network from which it may be, this
+    machine's public address if empty. ``max_cost``: dollars that all hosts of a run may cost at most. ``price``:
+    dollars an hour of types that the table doesn't have. ``poll``: seconds between two questions of one kind.
+    ``boot``, ``agent``: seconds for a host to run, and for SSM to hear of it. ``subnet_tag``, ``bucket``,
+    ``instance_profile``: an existing network, in the place of the stack's.
     """
 
     region: str = ""
@@ -49,6 +58,8 @@ class AwsSettings:
     placement: str = "cluster"
     image: str = "ubuntu-24.04"
     glibc: tuple[int, int] | None = None
+    python: tuple[int, int] | None = None
+    programs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     spot: bool = False
     life: float = 2 * 3600.0
     control: str = "public"
@@ -124,11 +135,17 @@ def _life(value: object) -> float:
     return found
 
 
-def _glibc(value: object) -> tuple[int, int]:
+def _version(value: object) -> tuple[int, int]:
     major, _, minor = _text(value).partition(".")
     if not (major.isdigit() and minor.isdigit()):
         raise ValueError(f'expected a version as "2.39", found {value!r}')
     return int(major), int(minor)
+
+
+def _places(value: object) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not all(str(path).startswith("/") for path in value.values()):
+        raise ValueError(f'expected paths on the image by program, as {{iperf3 = "/usr/bin/iperf3"}}, found {value!r}')
+    return MappingProxyType({name: _text(path) for name, path in value.items()})
 
 
 def _prices(value: object) -> Mapping[str, float]:
@@ -144,7 +161,8 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(("spot", "emulate", "publish"), _flag),
     **dict.fromkeys(("poll", "boot", "agent", "timeout"), seconds),
     "placement": _one_of("cluster", "spread", "none"),
-    "glibc": _glibc,
+    **dict.fromkeys(("glibc", "python"), _version),
+    "programs": _places,
     "life": _life,
     "control": _one_of("public", "private"),
     "port": _whole(1024, 65535),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +14,7 @@ from pytest_netbench import run as one_round
 from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupported, UsageError
 from pytest_netbench.gate.course import whole_process
 from pytest_netbench.gate.limits import all_limits
-from pytest_netbench.gate.mode import Mode
-from pytest_netbench.marker import EACH
+from pytest_netbench.plan import Plan, another
 from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.summary import summarise
@@ -25,94 +23,15 @@ from pytest_netbench.standards import Standards
 
 if TYPE_CHECKING:
     from pytest_netbench.contest import Contest, Outcome
-    from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.gate.arms import Arm, Arms
     from pytest_netbench.gate.comparison import Comparison
     from pytest_netbench.gate.contenders import Contender
-    from pytest_netbench.hosts.model import Fleet, Host, Link, Need
+    from pytest_netbench.hosts.model import Fleet, Host, Link
     from pytest_netbench.hosts.provider import Provider
-    from pytest_netbench.marker import Spec
     from pytest_netbench.playing import Clients, Servers
     from pytest_netbench.scenario.model import Scenario
 
 T = TypeVar("T")
-
-SPARE = 2
-"""Rounds run in addition where none of the planned ones counts: a busy machine may spoil one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What one test is to run, all layers merged. Times in seconds; ``budget`` for all its rounds together.
-
-    ``contest``: the arms that it runs interleaved, if so. ``mode``: what verdicts do. ``each``: the drivers of a side's
-    hosts in their order, where they differ.
-    """
-
-    nodeid: str
-    spec: Spec
-    server_driver: Driver
-    client_driver: Driver
-    rounds: int
-    warmup: int
-    timeout: float | None
-    budget: float | None
-    contest: Contest | None = None
-    mode: Mode = Mode.WARN
-    each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
-
-    def need(self) -> Need:
-        """The hosts that the test needs, and what must be on them."""
-        from pytest_netbench.scenario.analysis import volume
-
-        sides = [self.each] if self.contest is None else [self.contest.ref.drivers, self.contest.cand.drivers]
-        several = (one.name for side in sides for rows in side.values() for one in rows)
-        drivers = frozenset((self.server_driver.name, self.client_driver.name, *several))
-        return replace(
-            self.spec.need(),
-            drivers=drivers,
-            volume=self.rounds * volume(self.spec.scenario),
-            seconds=self._seconds(),
-        )
-
-    def _seconds(self) -> float:
-        """What all rounds take at least, as far as the scenario tells."""
-        from pytest_netbench.scenario.analysis import analyse
-
-        if self.spec.scenario is None:
-            return 0.0
-        arms = 1 if self.contest is None else 2
-        return arms * (self.warmup + self.rounds) * analyse(self.spec.scenario).shortest_s
-
-    @property
-    def label(self) -> str:
-        """The driver as shown: one name, or ``SERVER/CLIENT``; the names of several on a side are joined by ``+``."""
-        names = tuple(
-            EACH.join(one.name for one in self.each.get(role, (driver,)))
-            for role, driver in ((Role.SERVER, self.server_driver), (Role.CLIENT, self.client_driver))
-        )
-        return names[0] if names[0] == names[1] else "/".join(names)
-
-    @property
-    def gates_cpu(self) -> frozenset[str]:
-        """The gated metrics of what a byte or an operation costs, which the start of a process must not be part of."""
-        return frozenset(name for name in self.spec.gate if ".cpu_per_" in name)
-
-    @property
-    def folder(self) -> str:
-        """The test's id as the name of a folder under ``runs/``."""
-        return re.sub(r"[^A-Za-z0-9_.\[\]=,-]+", "-", self.nodeid).strip("-.")[-150:]
-
-
-def another(plan: Plan, rounds: Sequence[Round], spent: float) -> bool:
-    """Whether one more round is due after these, which took ``spent`` seconds.
-
-    So many as planned, within the budget and at least one; a few more while none counts.
-    """
-    done = len(rounds)
-    if done >= plan.rounds:
-        return done < plan.rounds + SPARE and not any(one.valid for one in rounds)
-    return done == 0 or plan.budget is None or spent * (1 + 1 / done) <= plan.budget
 
 
 def no_arms(_arms: Arms, _link: Link | None) -> Contest:

@@ -11,7 +11,8 @@ from pytest_netbench import options
 from pytest_netbench.session import Session, run_name
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench, Plan
+    from pytest_netbench.bench import Netbench
+    from pytest_netbench.plan import Plan
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 BENCH: pytest.StashKey[Netbench] = pytest.StashKey()

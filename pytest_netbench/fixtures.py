@@ -11,9 +11,10 @@ import pytest_asyncio
 from pytest_netbench.bridge import BENCH, PLAN, TimeoutClock, session_of
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench, Plan
+    from pytest_netbench.bench import Netbench
     from pytest_netbench.hosts.model import Fleet
     from pytest_netbench.hosts.provider import Provider
+    from pytest_netbench.plan import Plan
     from pytest_netbench.playing import Clients, Servers
     from pytest_netbench.run import Stage
 

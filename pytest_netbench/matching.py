@@ -20,11 +20,11 @@ from pytest_netbench.roles import Role
 from pytest_netbench.session import known
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Plan
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.gate.arms import Arms
     from pytest_netbench.hosts.model import Link
     from pytest_netbench.marker import Spec
+    from pytest_netbench.plan import Plan
     from pytest_netbench.session import Session
 
 CONTEST: pytest.StashKey[Contest | NetbenchError] = pytest.StashKey()

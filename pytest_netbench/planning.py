@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import pytest
 
 from pytest_netbench import matching
-from pytest_netbench.bench import Netbench, Plan
+from pytest_netbench.bench import Netbench
 from pytest_netbench.drivers.choice import check_options, of_side
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Unsupported, UsageError
@@ -22,6 +22,7 @@ from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.marker import EACH, Spec, spec_of
+from pytest_netbench.plan import Plan
 from pytest_netbench.roles import Role
 from pytest_netbench.standards import Standards
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_netbench import run as one_round
-from pytest_netbench.bench import Netbench, Plan
+from pytest_netbench.bench import Netbench
 from pytest_netbench.drivers.driver import Driver, Level
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import NetbenchError, RunError, Unsupported
 from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.marker import Spec
+from pytest_netbench.plan import Plan
 from pytest_netbench.planning import NoClock, provider, turn
 from pytest_netbench.result.words import count
 from pytest_netbench.roles import Role

@@ -15,7 +15,8 @@ from pytest_netbench.errors import DriverMissing, NetbenchError, Unsupported
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench, Plan
+    from pytest_netbench.bench import Netbench
+    from pytest_netbench.plan import Plan
     from pytest_netbench.scenario.model import Scenario
     from pytest_netbench.session import Session
 
@@ -78,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(session: Session, scenario: Scenario, args: argparse.Namespace, driver: str) -> Plan:
-    from pytest_netbench.bench import Plan
     from pytest_netbench.marker import Spec
+    from pytest_netbench.plan import Plan
     from pytest_netbench.run import trial
 
     chosen = session.settings

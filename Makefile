@@ -32,7 +32,7 @@ format: $(STAMP)  ## rewrite the code as `make lint` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-drivers: $(STAMP)  ## build the real netbench drivers with cargo: TCP, or all four with ALL=1
+drivers: $(STAMP)  ## build the real generator and drivers of netbench with cargo: TCP, or all four with ALL=1
 	$(BIN)/python -m pytest_netbench.drivers.install $(if $(ALL),--all)
 
 interop: $(STAMP)  ## build quic-go's endpoints of the QUIC interop runner, with which level interop is tried

@@ -225,7 +225,7 @@ class Driver:
         """
         if wanted == "{python}":
             return Path(sys.executable)
-        found = _find(wanted, self.paths)
+        found = find_executable(wanted, self.paths)
         if found is not None:
             return found
         where = ", ".join([*self.paths, "PATH", "~/.cargo/bin"]) if os.sep not in wanted else "that place"
@@ -233,7 +233,8 @@ class Driver:
         raise DriverMissing(f"{missing}\n{self.install}" if self.install else missing)
 
 
-def _find(wanted: str, paths: Sequence[str]) -> Path | None:
+def find_executable(wanted: str, paths: Sequence[str] = ()) -> Path | None:
+    """An executable of that name in these folders, on PATH or in ``~/.cargo/bin``; or at that path."""
     if os.sep in wanted:
         candidates = [Path(wanted).expanduser()]
     else:

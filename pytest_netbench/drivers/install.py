@@ -1,6 +1,7 @@
 """How do the real drivers get onto this machine? ``python -m pytest_netbench.drivers.install [--all]``, by cargo.
 
-TCP alone takes about three minutes on two cores. One target folder is shared, so that common crates are built once.
+With them comes the real generator of scenarios. TCP alone takes about three minutes on two cores. One target folder is
+shared, so that common crates are built once.
 ``--interop`` brings, by Go, two programs that keep the interop runner's contract: level interop is tried with them.
 """
 
@@ -13,11 +14,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_netbench.drivers import s2n
-from pytest_netbench.drivers.version import version_of
-from pytest_netbench.errors import DriverMissing
+from pytest_netbench.drivers.driver import find_executable
+from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,18 +51,37 @@ def installed(home: Path) -> frozenset[str]:
     return frozenset("@".join(name) for name in names)
 
 
-def missing(names: Sequence[str], home: Path) -> list[str]:
-    """Those of the rows whose executables aren't there, or not of the right version."""
-    have = installed(home)
-    return [name for name in names if f"{s2n.crate(name)}@{s2n.VERSION}" not in have or not _found(name)]
+class Package(NamedTuple):
+    """What cargo installs at once: what it is called here, its crate as ``NAME@VERSION``, its programs."""
+
+    title: str
+    crate: str
+    programs: tuple[str, ...]
+
+    @property
+    def install(self) -> str:
+        """The line that brings it."""
+        return f"cargo install --locked {self.crate}"
+
+    def there(self, record: frozenset[str]) -> bool:
+        """Whether it is in cargo's record, and its programs are found."""
+        return self.crate in record and all(find_executable(one) for one in self.programs)
 
 
-def _found(name: str) -> bool:
-    try:
-        s2n.ROWS[name].locate()
-    except DriverMissing:
-        return False
-    return True
+GENERATOR = Package("generator", "s2n-netbench-scenarios@0.1.1", ("s2n-netbench-scenarios",))
+"""Writes the real scenario files, which ours are compared with; its version is ahead of the drivers'."""
+
+
+def generator() -> Path | None:
+    """The real generator, where it is on this machine."""
+    return find_executable(GENERATOR.programs[0])
+
+
+def packages(*, everything: bool) -> list[Package]:
+    """The generator, and the drivers: TCP, or all four."""
+    names = list(s2n.ROWS) if everything else ["s2n-tcp"]
+    programs = {name: tuple(s2n.ROWS[name].commands[role].argv[0] for role in Role) for name in names}
+    return [GENERATOR, *(Package(name, f"{s2n.crate(name)}@{s2n.VERSION}", programs[name]) for name in names)]
 
 
 INTEROP = "github.com/quic-go/quic-go/interop"
@@ -98,16 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.interop:
         return interop()
-    names = list(s2n.ROWS) if given.all else ["s2n-tcp"]
-    wanted = missing(names, cargo_home(os.environ))
-    for name in names:
-        if name not in wanted:
-            sys.stdout.write(f"{name}: {version_of(s2n.ROWS[name])} is there\n")
-    for name in wanted:
-        command = s2n.ROWS[name].install.split()
-        sys.stdout.write(" ".join(command) + "\n")
+    record = installed(cargo_home(os.environ))
+    for one in packages(everything=given.all):
+        if one.there(record):
+            sys.stdout.write(f"{one.title}: {one.crate} is there\n")
+            continue
+        sys.stdout.write(one.install + "\n")
         sys.stdout.flush()
-        if not given.print and (status := _run(command)) != 0:
+        if not given.print and (status := _run(one.install.split())) != 0:
             return status
     return 0
 

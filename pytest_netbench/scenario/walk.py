@@ -100,6 +100,11 @@ def times(one: Any) -> int:  # noqa: ANN401  any operation
     return max(one.value.amount, 1) if isinstance(one, Iterate | Repeat) and isinstance(one.value, Count) else 1
 
 
+def cut_by_time(scenario: Scenario) -> bool:
+    """Whether a time ends anything in the middle: then one end may send what the other doesn't take any more."""
+    return any(_timed(one) for operations, path in programs(scenario) for one, _ in walk(operations, path))
+
+
 def _timed(one: ConnectionOp) -> bool:
     return isinstance(one, Iterate) and isinstance(one.value, Time)
 

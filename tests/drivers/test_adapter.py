@@ -34,7 +34,7 @@ name, rest = sys.argv[1], sys.argv[2:]
 if name == "is_deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if name == "says_1":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # it may come before anything waits for it
 if name in ("listens", "is_deaf", "says_1", "breaks", "prints"):
     listener = socket.create_server((rest[0], int(rest[1])))
 if name == "breaks":
@@ -64,6 +64,9 @@ if name == "leaves":
     if os.fork() == 0:
         time.sleep(600)
     sys.exit(0)
+if name == "says_1":
+    signal.sigwait([signal.SIGTERM])
+    sys.exit(1)
 while True:
     signal.pause()
 """

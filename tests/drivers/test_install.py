@@ -35,11 +35,14 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_the_commands_are_printed(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """TCP alone, or all four, each with its version and locked."""
+    """The generator, and TCP alone or all four, each with its version and locked."""
     assert install.main(["--print"]) == 0
-    assert capsys.readouterr().out == "cargo install --locked s2n-netbench-driver-tcp@0.1.0\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "cargo install --locked s2n-netbench-scenarios@0.1.1",
+        "cargo install --locked s2n-netbench-driver-tcp@0.1.0",
+    ]
     assert install.main(["--print", "--all"]) == 0
-    assert capsys.readouterr().out.count("--locked") == 4
+    assert capsys.readouterr().out.count("--locked") == 5
 
 
 def test_without_cargo_it_says_how_to_get_it(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,14 +51,19 @@ def test_without_cargo_it_says_how_to_get_it(bare: Path, capsys: pytest.CaptureF
     assert "rustup" in capsys.readouterr().err
 
 
-def test_a_driver_of_the_right_version_is_left_alone(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is said to be there, cargo isn't run."""
-    record: dict[str, object] = {"installs": {"s2n-netbench-driver-tcp 0.1.0 (x)": {}}}
+def test_what_is_there_in_the_right_version_is_left_alone(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said to be there, cargo is run for the rest; an executable alone, of whatever version, isn't enough."""
+    record: dict[str, object] = {
+        "installs": {"s2n-netbench-driver-tcp 0.1.0 (x)": {}, "s2n-netbench-scenarios 0.1.0 (x)": {}}
+    }
     (bare / ".crates2.json").write_text(json.dumps(record))
-    for role in ("server", "client"):
-        (bare / f"s2n-netbench-driver-{role}-tcp").touch(mode=0o755)
-    assert install.main([]) == 0
-    assert "is there" in capsys.readouterr().out
+    for program in (one for each in install.packages(everything=False) for one in each.programs):
+        (bare / program).touch(mode=0o755)
+    assert install.main(["--print"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "cargo install --locked s2n-netbench-scenarios@0.1.1",
+        "s2n-tcp: s2n-netbench-driver-tcp@0.1.0 is there",
+    ]
 
 
 def test_cargos_failure_is_ours(bare: Path) -> None:

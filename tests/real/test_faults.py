@@ -1,16 +1,18 @@
 """Do the real drivers still fail where we say that they do? Each fault by a scenario that shows it, and is refused.
 
-A fault that is gone makes its test fail: then the finding goes, too. Those that need bad luck are tried a few times.
+A fault that is gone makes its test fail: then the finding goes, too. Those that need bad luck are tried many times.
 """
 
 from __future__ import annotations
 
-import time
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_netbench.cli.main import main
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.support import unsupported
 from pytest_netbench.errors import DriverMissing
@@ -79,6 +81,9 @@ FAULTS = {
     "more than 200 streams": ("s2n-tcp", exchange(250, 1, 1)),
     "outlives its server": ("s2n-quic", scenario((m.Send(0, 1), m.Receive(0, 1), m.Sleep(300)),
                                                  (m.Receive(0, 1), m.Send(0, 1)))),
+    "an id that begins with a dash": ("s2n-native-tls", replace(
+        scenario((m.Send(0, 1), m.Receive(0, 1)), (m.Receive(0, 1), m.Send(0, 1))), id="-a"
+    )),
     "a stream that is never opened": ("s2n-tcp", between(
         m.Connection((OPEN, m.Send(0, 1))), m.Connection(peer_streams=((m.Receive(0, 1),), (m.Receive(1, 1),)))
     )),
@@ -105,44 +110,87 @@ async def test_our_drivers_have_none_of_them(name: str, tmp_path: Path) -> None:
     assert found == ()
 
 
+RATED = scenario(
+    (m.Send(0, 1), m.ReceiveRate(0, 100_000, 100), m.Profile(0, (m.Receive(0, 500_000),))),
+    (m.Receive(0, 1), m.Send(0, 500_000)),
+)
+
+
 async def test_a_rate_of_receiving_is_not_kept(tmp_path: Path) -> None:
     """In duplex mode, all that is there is read at once: 500 kB at 100 kB in 100 ms came in far less than 400 ms."""
-    near = (m.Send(0, 1), m.ReceiveRate(0, 100_000, 100), m.Profile(0, (m.Receive(0, 500_000),)))
-    one = scenario(near, (m.Receive(0, 1), m.Send(0, 500_000)))
-    began = time.monotonic()
-    assert await outcome(one, tmp_path, "s2n-tcp") == ()
-    report = read_host(tmp_path / "results/client", registry.KNOWN["s2n-tcp"], one, Role.CLIENT, 0, "client")
+    assert await outcome(RATED, tmp_path, "s2n-tcp") == ()
+    report = read_host(tmp_path / "results/client", registry.KNOWN["s2n-tcp"], RATED, Role.CLIENT, 0, "client")
     assert report.driver.samples["outer"][0] < 0.35
-    assert time.monotonic() > began
+
+
+RATED_OVER_QUIC = scenario(
+    (m.Send(0, 1), m.ReceiveRate(0, 100_000, 100), m.Receive(0, 500_000)), (m.Receive(0, 1), m.Send(0, 500_000))
+)
+
+
+async def test_a_client_that_receives_slowly_over_quic_never_ends(tmp_path: Path) -> None:
+    """Its server has closed when it has received the last of what was sent long ago."""
+    assert unsupported(registry.KNOWN["s2n-quic"], analyse(RATED_OVER_QUIC), Role.CLIENT) is not None
+    (why,) = await outcome(RATED_OVER_QUIC, tmp_path, "s2n-quic")
+    assert "client failed in RUNNING: deadline" in why
+
+
+NO_TIMES = scenario((m.Iterate(m.Count(0), (m.Send(0, 7),)),), (m.Receive(0, 7),))
+
+
+async def test_a_count_of_0_runs_once(tmp_path: Path) -> None:
+    """The server receives what should have been sent no time."""
+    assert unsupported(registry.KNOWN["s2n-tcp"], analyse(NO_TIMES), Role.CLIENT) is not None
+    assert await outcome(NO_TIMES, tmp_path, "s2n-tcp") == ()
+
+
+async def seen(one: m.Scenario, folder: Path, driver: str, tries: int, **job: Any) -> bool:
+    """Whether a fault that needs bad luck shows itself in one of so many rounds."""
+    for number in range(tries):
+        place = folder / str(number)
+        place.mkdir()
+        if await outcome(one, place, driver, **job):
+            return True
+    return False
 
 
 async def test_one_thread_spins_when_a_write_blocks(tmp_path: Path) -> None:
     """Multiplexed on one thread, a hundred streams that send more than a socket takes never end; on several they do."""
     one = exchange(100, 1, 200_000)
-    tries = 4
-    for number in range(tries):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        if await outcome(one, folder, "s2n-tcp", options={"multithreaded": False}):
-            break
-    else:
-        pytest.xfail(f"it had luck {tries} times")
-    folder = tmp_path / "threads"
-    folder.mkdir()
-    assert await outcome(one, folder, "s2n-tcp") == ()
+    assert await seen(one, tmp_path, "s2n-tcp", 20, options={"multithreaded": False})
+    (tmp_path / "threads").mkdir()
+    assert await outcome(one, tmp_path / "threads", "s2n-tcp") == ()
+
+
+ONE_WAY = between(
+    m.Connection(tuple(op for one in range(20) for op in (m.OpenSendStream(one), m.Send(one, 1), m.SendFinish(one)))),
+    m.Connection(peer_streams=tuple((m.ReceiveAll(one),) for one in range(20))),
+)
 
 
 async def test_streams_that_end_at_once_may_be_lost(tmp_path: Path) -> None:
     """Multiplexed, a stream whose end comes with its beginning may never be accepted."""
-    near = tuple(op for one in range(20) for op in (m.OpenSendStream(one), m.Send(one, 1), m.SendFinish(one)))
-    one = between(m.Connection(near), m.Connection(peer_streams=tuple((m.ReceiveAll(one),) for one in range(20))))
-    assert unsupported(registry.KNOWN["s2n-tcp"], analyse(one), Role.SERVER) is not None
-    for number in range(4):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        if await outcome(one, folder, "s2n-tcp"):
-            return
-    pytest.xfail("it had luck 4 times")
+    assert unsupported(registry.KNOWN["s2n-tcp"], analyse(ONE_WAY), Role.SERVER) is not None
+    assert await seen(ONE_WAY, tmp_path, "s2n-tcp", 20)
+
+
+def test_a_server_over_native_tls_may_close_too_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a full socket doesn't take at the end of its program is lost, as small packets make certain.
+
+    Its client takes what came for all; ours fails.
+    """
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    request_response(response=100_000, connections=10).write("ten.json")
+    for client, words in (("s2n-native-tls", "the clients received"), ("tls", "driver tls as client 0 failed")):
+        sides = ["--server-driver", "s2n-native-tls", "--client-driver", client]
+        main(["run", "ten.json", *sides, "--rounds", "1", "--out", "out"])
+        (test,) = json.loads(Path("out/results.json").read_text())["tests"]
+        assert all(words in each["validity"][0] for each in test["rounds"])
+
+
+SHOWN = (*(one for _, one in FAULTS.values()), RATED, RATED_OVER_QUIC, NO_TIMES, ONE_WAY)
+"""Scenarios that meet a fault which a test here shows."""
 
 
 async def test_a_real_client_opens_more_than_200_streams_with_us(tmp_path: Path) -> None:

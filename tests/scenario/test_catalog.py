@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_netbench import KB, MB, Scenario, connect, download, fan_in, fan_out, ms, ping, request_response, upload
+from pytest_netbench.drivers.install import GENERATOR, generator
 from pytest_netbench.errors import UsageError
 from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.netbench_json import render
@@ -121,11 +121,9 @@ AWAY_FROM_DEFAULTS: list[tuple[Scenario, str, list[str]]] = [
 
 
 @pytest.mark.real
-@pytest.mark.skipif(
-    shutil.which("s2n-netbench-scenarios") is None, reason="cargo install --locked s2n-netbench-scenarios@0.1.1"
-)
+@pytest.mark.skipif(generator() is None, reason=f"the real generator isn't installed: {GENERATOR.install}")
 @pytest.mark.parametrize(("ours", "name", "options"), AWAY_FROM_DEFAULTS, ids=range(len(AWAY_FROM_DEFAULTS)))
 def test_the_generator_itself_agrees(ours: Scenario, name: str, options: list[str], tmp_path: Path) -> None:
     """With every parameter away from its default, its file is ours."""
-    subprocess.run(["s2n-netbench-scenarios", *options, tmp_path], check=True, capture_output=True)
+    subprocess.run([str(generator()), *options, tmp_path], check=True, capture_output=True)
     assert same(ours, Scenario.read(tmp_path / f"{name}.json"))

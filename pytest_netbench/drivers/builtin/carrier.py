@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.engine import READ, WRITE, Link, Task, Waits
+from pytest_netbench.drivers.builtin.engine import READ, WRITE, Link, Task, TimeUp, Waits
 from pytest_netbench.drivers.builtin.thread import MS, Thread
 from pytest_netbench.telemetry.model import StreamBytes
 
@@ -25,6 +25,9 @@ _LEFT_TO_KERNEL = 16
 
 _LINGER_MS = 5000
 _LONGEST_LOOK_MS = 50
+
+_LATER_MS = 2000
+"""A peer whose time began later is up later, by what a dial and a busy machine may cost."""
 
 
 class Carrier(Protocol):
@@ -67,8 +70,14 @@ class Carrier(Protocol):
         :raises NoMore: if it closes in order without.
         """
 
-    def end(self, thread: Thread) -> Waits | None:
-        """The program is done: wait until closing takes nothing away from the peer."""
+    def end(self, thread: Thread, exact: bool) -> Waits | None:  # noqa: FBT001 - a fact of the program
+        """The program is done: wait until closing takes nothing away from the peer.
+
+        ``exact``: no time ends the peer's program in the middle, so that it may be at something still.
+        """
+
+    def left(self) -> tuple[int, int] | None:
+        """After the end: a stream on which more came than was received, and how many bytes; None if all was."""
 
     def close(self) -> None:
         """Close, whatever is in flight; what the kernel counted is asked for before."""
@@ -151,6 +160,30 @@ def in_flight(one: socket.SocketType) -> tuple[bool, int | None]:
         return False, None
     unacknowledged, retransmits, unsent = said
     return unsent > 0 or unacknowledged > _LEFT_TO_KERNEL, retransmits
+
+
+def until_closed(stream: Any, thread: Thread) -> Waits:  # noqa: ANN401 - what has ``raw``
+    """Take what comes until the peer closes, but not for ever: its own time is up a little later.
+
+    The real clients fail where they send to a server that has closed.
+    """
+    engine = thread.context.engine
+    timer = engine.timer(engine.clock() + _LATER_MS * MS, thread, interrupts=True)
+    thread.link = stream
+    try:
+        while True:
+            try:
+                if not stream.raw(LANDING):
+                    return
+            except BlockingIOError:
+                yield READ
+    except OSError:
+        return
+    except TimeUp as up:
+        if up.timer is not timer:
+            raise
+    finally:
+        timer.live = False
 
 
 def linger(one: socket.SocketType, thread: Thread) -> Waits:

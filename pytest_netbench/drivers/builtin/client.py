@@ -29,7 +29,8 @@ from pytest_netbench.scenario import model as m
 class Client:
     """One client of a scenario. ``servers``: the addresses of those that it dials, by server id.
 
-    ``again``: of each connection, the streams that servers open afresh. ``precise``: whether its operations begin at
+    ``again``: of each connection, the streams that servers open afresh. ``exact``: no time cuts what they send.
+    ``precise``: whether its operations begin at
     instants that matter to less than a millisecond.
     """
 
@@ -45,6 +46,7 @@ class Client:
         recorder: Recorder,
         *,
         again: Sequence[frozenset[int]] = (),
+        exact: bool = False,
         precise: bool = False,
     ) -> None:
         self.poller = EpollPoller(precise=precise)
@@ -56,7 +58,7 @@ class Client:
         self._local_ip = local_ip
         self._wire = wire
         self._id = scenario_id
-        self._programs = programs(client.connections, again)
+        self._programs = programs(client.connections, again, exact=exact)
         self._steps = compile_operations(client.scenario, {m.Connect: self._connect})
         self._dialled = 0
 
@@ -124,7 +126,7 @@ class Client:
                 yield from connection.carry_out(thread, program)
                 if wire.remembers:
                     wire.remember(connection, name)
-                if (rest := connection.finish(thread)) is not None:
+                if (rest := connection.finish(thread, program)) is not None:
                     yield from rest
             finally:
                 opened.close()

@@ -24,11 +24,12 @@ from pytest_netbench.telemetry.model import ConnectionReport
 class Program:
     """A connection of the scenario, prepared: what is done from the start, and on each stream that the peer opens.
 
-    ``again``: those that it opens afresh.
+    ``again``: those that it opens afresh. ``exact``: all that the peer sends is received, as no time cuts anything.
     """
 
-    def __init__(self, connection: m.Connection, again: frozenset[int]) -> None:
+    def __init__(self, connection: m.Connection, again: frozenset[int], *, exact: bool) -> None:
         self.again = again
+        self.exact = exact
         self.ops = compile_operations(connection.ops)
         self.peers = tuple(
             (_accept_afresh(number, compile_operations(one)),)
@@ -81,10 +82,12 @@ def _accept_afresh(number: int, steps: Sequence[Step]) -> Step:
     return step
 
 
-def programs(connections: Sequence[m.Connection], again: Sequence[frozenset[int]]) -> tuple[Program, ...]:
+def programs(
+    connections: Sequence[m.Connection], again: Sequence[frozenset[int]], *, exact: bool
+) -> tuple[Program, ...]:
     """The programs of an endpoint; ``again``: of each, the streams that its peers open afresh."""
     reopened = again or [frozenset()] * len(connections)
-    return tuple(Program(one, fresh) for one, fresh in zip(connections, reopened, strict=True))
+    return tuple(Program(one, fresh, exact=exact) for one, fresh in zip(connections, reopened, strict=True))
 
 
 def _sends_first(operations: Sequence[Any]) -> bool | None:
@@ -221,11 +224,30 @@ class Connection:
         own = ((self.local, program.ops),) if program.ops else ()
         return beside(thread, (*own, *((peer, one) for one in program.peers)))
 
-    def finish(self, thread: Thread) -> Waits | None:
-        """The program is done: let the carrier come to its end."""
+    def finish(self, thread: Thread, program: Program) -> Waits | None:
+        """The program is done: let the carrier come to its end.
+
+        :raises Failed: if the peer has sent more than the program receives.
+        """
         if self.recorder.close_window():
             self.engine.resting = self.recorder.rest
-        return self.carrier.end(thread)
+        rest = self.carrier.end(thread, program.exact)
+        if not program.exact:
+            return rest
+        if rest is not None:
+            return self._finish_exactly(rest)
+        self._check_rest()
+        return None
+
+    def _finish_exactly(self, rest: Waits) -> Waits:
+        yield from rest
+        self._check_rest()
+
+    def _check_rest(self) -> None:
+        if (left := self.carrier.left()) is not None:
+            stream, size = left
+            why = f"the peer has sent {size:,} bytes more than are received"
+            raise Failed(f"{self.title}, stream {stream % FRESH}, end: {why}")
 
     def report(self) -> ConnectionReport:
         """The record of it."""

@@ -11,7 +11,8 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers.builtin.carrier import LANDING, in_flight, linger
+from pytest_netbench.drivers.builtin import tcp
+from pytest_netbench.drivers.builtin.carrier import LANDING, in_flight, linger, until_closed
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.telemetry.model import StreamBytes
 
@@ -188,8 +189,10 @@ class Duplex:
         self.number = number
         thread.side.streams[number] = self
 
-    def end(self, thread: Thread) -> Waits | None:
-        """Stay while much is in flight."""
+    def end(self, thread: Thread, exact: bool) -> Waits | None:  # noqa: FBT001 - a carrier's form
+        """Stay while much is in flight; where a time decides, whoever opened the stream closes first."""
+        if not exact and not self.opened_here:
+            return until_closed(self, thread)
         if self.patient and self.sent <= _ONE_SEGMENT and self._clock() - self._since < _BRIEF_NS:
             self.retransmits = 0
             return None
@@ -198,6 +201,11 @@ class Duplex:
             return linger(self.socket, thread)
         self.retransmits = retransmits
         return None
+
+    def left(self) -> tuple[int, int] | None:
+        """What has come and wasn't received."""
+        size = tcp.unread(self.fd)
+        return (self.number or 0, size) if size else None
 
     def close(self) -> None:
         """Close the socket."""

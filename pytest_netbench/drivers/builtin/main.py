@@ -29,7 +29,7 @@ from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.features import Feature
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.scenario.netbench_json import read as read_scenario
-from pytest_netbench.scenario.walk import connects, reopened_by_servers
+from pytest_netbench.scenario.walk import connects, cut_by_time, reopened_by_servers
 from pytest_netbench.telemetry.report_json import write as write_report
 
 
@@ -53,6 +53,10 @@ def main(arguments: list[str]) -> int:
         ended_by, waited = stopped.signal, f", waiting: {stopped.waiting}" if stopped.waiting else ""
     except DriverError as error:
         problem, status = str(error), error.status
+    except OSError as error:
+        if error.errno not in tcp.NO_DESCRIPTOR:
+            raise
+        problem, status = f"the {chosen.role.value} can't be set up: {tcp.reason(error)}", Status.FAILED
     finally:
         signals.ignore()
         if ended_by is not None and chosen.role is Role.CLIENT:
@@ -130,6 +134,7 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, sig
         scenario.id,
         recorder,
         again=reopened_by_servers(scenario, chosen.index),
+        exact=not cut_by_time(scenario),
         precise=Feature.SCHEDULE.word in scenario.requires,
     )
     settle()

@@ -16,6 +16,7 @@ from pytest_netbench.drivers.builtin.carrier import FRESH, LANDING, Channel, Occ
 from pytest_netbench.drivers.builtin.ending import Failed, NoMore
 from pytest_netbench.drivers.builtin.engine import AGAIN, PAUSE, READ, WRITE, Engine, Task, Waits
 from pytest_netbench.drivers.builtin.multiplex_stream import MultiplexStream
+from pytest_netbench.drivers.builtin.served_stream import left
 from pytest_netbench.drivers.builtin.thread import MS, TURN, ProtocolError, Thread
 from pytest_netbench.telemetry.model import StreamBytes
 
@@ -150,7 +151,7 @@ class Multiplex:
             return (self.problem.strerror or str(self.problem)).lower()
         return "the peer closed" if self.ended else None
 
-    def end(self, thread: Thread) -> Waits:
+    def end(self, thread: Thread, exact: bool) -> Waits:  # noqa: ARG002, FBT001 - a carrier's form
         """Send all, say that nothing more comes, then wait for the peer to say the same."""
         self._closing = thread
         self.flush()
@@ -171,6 +172,10 @@ class Multiplex:
             timer.live = False
             if self._moved != moved:
                 moved, until = self._moved, self.engine.clock() + _QUIET_MS * MS
+
+    def left(self) -> tuple[int, int] | None:
+        """What has come and wasn't received."""
+        return left((*self._ours.values(), *self._theirs.values()))
 
     def close(self) -> None:
         """Close the socket."""

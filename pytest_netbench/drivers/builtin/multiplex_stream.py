@@ -42,6 +42,8 @@ class MultiplexStream(ServedStream):
         if not self._can_send:
             raise OSError(errno.EOPNOTSUPP, "only the other end sends on this stream")
         credit, room = self._may_send - self.sent, self._carrier.room
+        if credit <= 0 and self._carrier.ended:
+            raise BrokenPipeError(errno.EPIPE, "the peer closed")  # and lets no more be sent
         size = max(min(limit, credit, room), 0)
         self.full = size < limit  # before the rest: what follows may make room, and say so
         if size:
@@ -77,6 +79,7 @@ class MultiplexStream(ServedStream):
     def refuse(self) -> bool:
         """Drop what came; whether the peer has finished, so that nothing can come any more."""
         dropped, self._arrived = self._arrived, 0
+        self._refused += dropped
         if dropped:
             self.taken(dropped)
         if not self._done:

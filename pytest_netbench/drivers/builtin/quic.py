@@ -5,6 +5,7 @@ This file runs on hosts that have aioquic: nothing imports it where that may be 
 
 from __future__ import annotations
 
+import logging
 import socket
 import struct
 from collections.abc import Generator, Mapping, Sequence
@@ -29,6 +30,8 @@ from pytest_netbench.scenario.features import Feature
 
 HANDSHAKE_MS = 10_000
 """A peer that hasn't shaken hands after so long never will, as the real driver has it."""
+
+logging.getLogger("quic").addHandler(logging.NullHandler())  # an error is said once, with connection and stream
 
 _IDLE_S = 30.0
 _WINDOW = 3_750_000

@@ -19,6 +19,7 @@ from pytest_netbench.drivers.builtin.ending import Failed, NoMore
 from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Engine, Task, Timer, Waits
 from pytest_netbench.drivers.builtin.quic_datagrams import QuicDatagrams
 from pytest_netbench.drivers.builtin.quic_stream import PREFIX_BYTES, QuicStream
+from pytest_netbench.drivers.builtin.served_stream import left
 from pytest_netbench.drivers.builtin.thread import MS, ProtocolError, Thread
 from pytest_netbench.telemetry.model import StreamBytes
 
@@ -72,6 +73,7 @@ class QuicCarrier:
         self.datagrams: QuicDatagrams | None = None
         self._streams: dict[int, QuicStream] = {}
         self._begun: dict[int, bytes] = {}
+        self._early: defaultdict[int, list[events.StreamReset | events.StopSendingReceived]] = defaultdict(list)
         self._ours: set[int] = set()
         self._theirs: dict[int, QuicStream] = {}
         self._accepting: defaultdict[int, Occasion] = defaultdict(Occasion)
@@ -181,9 +183,11 @@ class QuicCarrier:
 
     def _given_up(self, event: events.StreamReset | events.StopSendingReceived) -> None:
         stream = self._streams.get(event.stream_id)
-        if stream is not None and isinstance(event, events.StreamReset):
+        if stream is None:
+            self._early[event.stream_id].append(event)  # its number is still to come
+        elif isinstance(event, events.StreamReset):
             stream.reset(event.error_code)
-        elif stream is not None:
+        else:
             stream.refused()
 
     def _ended(self, event: events.ConnectionTerminated) -> None:
@@ -244,6 +248,8 @@ class QuicCarrier:
             return None
         stream = QuicStream(self, number, wire_id, opened_here=False, both_ways=not wire_id & _ONE_WAY)
         self._streams[wire_id] = self._theirs[number] = stream
+        for event in self._early.pop(wire_id, ()):
+            self._given_up(event)
         if (occasion := self._accepting.pop(number, None)) is not None:
             self.engine.able(occasion, READ)
         return stream
@@ -322,11 +328,16 @@ class QuicCarrier:
         self.turn()
         return True
 
+    def is_over(self, stream: QuicStream) -> bool:
+        """Whether aioquic has done with it: both ends have finished, or given it up."""
+        return self._inner(stream) is None
+
     def finish(self, stream: QuicStream) -> None:
         """Say that nothing more comes."""
-        assert self.quic is not None
-        self.quic.send_stream_data(stream.wire_id, b"", end_stream=True)
-        self.turn()
+        if not self.is_over(stream):
+            assert self.quic is not None
+            self.quic.send_stream_data(stream.wire_id, b"", end_stream=True)
+            self.turn()
 
     def refuse(self, stream: QuicStream) -> None:
         """Say that nothing more is taken."""
@@ -337,7 +348,7 @@ class QuicCarrier:
 
     # --- the end -------------------------------------------------------------------------------
 
-    def end(self, thread: Thread) -> Waits:
+    def end(self, thread: Thread, exact: bool) -> Waits:  # noqa: ARG002, FBT001 - a carrier's form
         """Wait until the peer has all; a server also until the client closes, which else would hear of no end."""
         assert self.quic is not None
         dialled = self.quic.configuration.is_client
@@ -360,6 +371,10 @@ class QuicCarrier:
             if inner is not None and not inner.sender.is_finished and inner.sender._buffer:  # noqa: SLF001
                 return False
         return True
+
+    def left(self) -> tuple[int, int] | None:
+        """What has come and wasn't received."""
+        return left(self._streams.values())
 
     def close(self) -> None:
         """Close, and tell the peer."""

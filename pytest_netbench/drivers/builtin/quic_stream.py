@@ -23,12 +23,12 @@ _PATTERN = memoryview(bytes(range(256)) * (_PIECE // 256 + 1))
 class QuicStream(ServedStream):
     """One stream; ``wire_id`` is QUIC's own number of it."""
 
-    __slots__ = ("_carrier", "_refused", "problem", "wire_id")
+    __slots__ = ("_carrier", "_unwanted", "problem", "wire_id")
 
     def __init__(self, carrier: QuicCarrier, number: int, wire_id: int, *, opened_here: bool, both_ways: bool) -> None:
         super().__init__(carrier, number, opened_here=opened_here, both_ways=both_ways)
         self._carrier = carrier
-        self._refused = False
+        self._unwanted = False
         self.wire_id = wire_id
         self.problem: OSError | None = None
 
@@ -37,10 +37,12 @@ class QuicStream(ServedStream):
         self.check()
         if not self._can_send:
             raise OSError(errno.EOPNOTSUPP, "only the other end sends on this stream")
-        if self._refused:
+        if self._unwanted:
             raise BrokenPipeError(errno.EPIPE, "the peer takes no more")
         if self._carrier.ended:
             raise BrokenPipeError(errno.EPIPE, "the peer closed")
+        if self._carrier.is_over(self):
+            raise BrokenPipeError(errno.EPIPE, "the peer takes no more")
         size = min(limit, _PIECE)
         self.full = True  # before the rest: what follows may make room, and say so
         if not self._carrier.send(self, _PATTERN[self.sent % 256 :][:size]):
@@ -62,12 +64,13 @@ class QuicStream(ServedStream):
 
     def finish(self) -> None:
         """Tell the peer that nothing more comes."""
-        if self._can_send and not self._finished and not self._refused and self._carrier.up:
+        if self._can_send and not self._finished and not self._unwanted and self._carrier.up:
             self._finished = True
             self._carrier.finish(self)
 
     def refuse(self) -> bool:
         """Tell the peer that nothing more is taken; that is all there is to be done."""
+        self._refused += self._arrived
         self._arrived = 0
         if self._can_receive and not self._done and self.problem is None and self._carrier.up:
             self._done = True
@@ -77,7 +80,7 @@ class QuicStream(ServedStream):
     @property
     def over(self) -> bool:
         """Whether nothing is left to be done on it at this end."""
-        return self._done and not self._arrived and (self._finished or self._refused or not self._can_send)
+        return self._done and not self._arrived and (self._finished or self._unwanted or not self._can_send)
 
     # --- the peer ------------------------------------------------------------------------------
 
@@ -89,7 +92,7 @@ class QuicStream(ServedStream):
 
     def refused(self) -> None:
         """The peer takes no more."""
-        self._refused = True
+        self._unwanted = True
         self.may_send()
 
     def reset(self, code: int) -> None:

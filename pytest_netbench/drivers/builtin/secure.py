@@ -1,13 +1,16 @@
 """How do bytes go through TLS? The two kinds of sockets of this driver, over ``ssl``'s own, which is never waited for.
 
 A record is at most 16 KiB. One that the socket didn't take whole must be tried again before anything else, with no less
-than it had. An end without a notice is an end: the real drivers give none.
+than it had. An end without a notice is an end: the real drivers give none. Before Python 3.13, ``ssl`` calls a reset an
+unexpected end; so those of the first kind must be no errors to OpenSSL (``lenient``), and what is left is a reset.
 This file runs on hosts: standard library only.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -15,9 +18,16 @@ from typing import Any
 
 from pytest_netbench.drivers.builtin.carrier import LANDING, Channel
 from pytest_netbench.drivers.builtin.duplex import PAYLOAD, Duplex
-from pytest_netbench.drivers.builtin.thread import END
+from pytest_netbench.drivers.builtin.thread import END, ProtocolError
 
 RECORD = 16_384
+_LENIENT: int = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # OpenSSL 3
+
+
+def lenient(context: ssl.SSLContext) -> bool:
+    """Let an end without a notice be an end; False if this OpenSSL can't tell it from a reset."""
+    context.options |= _LENIENT
+    return bool(_LENIENT)
 
 
 class SecureDuplex(Duplex):
@@ -42,6 +52,8 @@ class SecureDuplex(Duplex):
             self._pending = size
             self.full = True
             return 0
+        except ssl.SSLError as error:
+            raise _broken(error) from None
         self._preamble = b""
         self._pending = 0
         self.full = False
@@ -58,8 +70,8 @@ class SecureDuplex(Duplex):
     def receive(self, limit: int, wait: bool) -> int:  # noqa: ARG002, FBT001 - a stream's form; not patient
         """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait, ``END`` if none will come."""
         try:
-            came: int = self.socket.recv_into(LANDING, min(limit, RECORD))
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            came = _receive(self.socket, LANDING[: min(limit, RECORD)])
+        except BlockingIOError:
             self.idle = True
             return 0
         if not came:
@@ -70,6 +82,14 @@ class SecureDuplex(Duplex):
         if self.first_ns is None:
             self.first_ns = now
         return came
+
+    def left(self) -> tuple[int, int] | None:
+        """What has come and wasn't received, of one record."""
+        try:
+            came = self.socket.recv_into(LANDING, RECORD)
+        except OSError:  # nothing more, or it is closed
+            return None
+        return (self.number or 0, came) if came else None
 
     def raw(self, landing: memoryview) -> int:
         """Take bytes from before the payload."""
@@ -104,6 +124,8 @@ class SecureChannel(Channel):
             sent: int = self.socket.send(record)
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             raise BlockingIOError from None
+        except ssl.SSLError as error:
+            raise _broken(error) from None
         return sent
 
     def half_close(self) -> None:
@@ -118,4 +140,24 @@ def _receive(connected: Any, landing: memoryview) -> int:  # noqa: ANN401 - a so
         came: int = connected.recv_into(landing)
     except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
         raise BlockingIOError from None
+    except ssl.SSLError as error:
+        raise _broken(error) from None
     return came
+
+
+def _broken(error: ssl.SSLError) -> OSError:
+    """What has happened to a connection on which TLS says that."""
+    if isinstance(error, ssl.SSLEOFError):
+        return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    return ProtocolError(f"TLS: {reason(error)}")
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.lower()
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return "the peer closed"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return str(error.reason).lower().replace("_", " ")
+    return (getattr(error, "strerror", None) or str(error)).lower()

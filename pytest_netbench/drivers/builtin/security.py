@@ -16,7 +16,7 @@ from pytest_netbench.drivers.builtin import configuration, tcp
 from pytest_netbench.drivers.builtin.connection import Connection, receive_preamble
 from pytest_netbench.drivers.builtin.ending import Failed, Misused, Unsupported
 from pytest_netbench.drivers.builtin.engine import READ, WRITE, Waits
-from pytest_netbench.drivers.builtin.secure import SecureChannel, SecureDuplex
+from pytest_netbench.drivers.builtin.secure import SecureChannel, SecureDuplex, lenient, reason
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.features import Feature
@@ -72,6 +72,7 @@ class SecureWire(Wire):
         self.preamble = chosen.connection_id != SNI
         self._context = context
         self._chosen = chosen
+        self._lenient = lenient(context)
         _restrict(context, chosen)
 
     def greet(self, connection: Connection, name: str | None, dial: m.Connect | None = None) -> Waits:
@@ -92,6 +93,7 @@ class SecureWire(Wire):
                 do_handshake_on_connect=False,
                 server_hostname=name,
                 session=session,
+                suppress_ragged_eofs=not self._lenient,
             )
             link.secured(wrapped)
             yield from _handshake(wrapped)
@@ -190,6 +192,8 @@ def reading(field: str, index: int) -> Iterator[None]:
     try:
         yield
     except (ssl.SSLError, ValueError, OSError) as error:
+        if not isinstance(error, ssl.SSLError) and getattr(error, "errno", None) in tcp.NO_DESCRIPTOR:
+            raise
         raise Misused(f"{field}: certificate {index} can't be read: {reason(error)}") from None
 
 
@@ -249,14 +253,3 @@ def _handshake(connected: ssl.SSLSocket) -> Generator[int, None, None]:
             yield WRITE
         else:
             return
-
-
-def reason(error: Exception) -> str:
-    """What went wrong, in a few words."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message.lower()
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return "the peer closed"
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return str(error.reason).lower().replace("_", " ")
-    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_netbench.drivers.builtin.engine import READ, WRITE
-from pytest_netbench.drivers.builtin.thread import END, ProtocolError
+from pytest_netbench.drivers.builtin.thread import CUT_OFF, END, ProtocolError
 from pytest_netbench.telemetry.model import StreamBytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_netbench.drivers.builtin.engine import Engine, Task
 
 
@@ -21,6 +23,11 @@ class Owner(Protocol):
     engine: Engine
     problem: OSError | None
     ended: bool
+
+
+def left(streams: Iterable[ServedStream]) -> tuple[int, int] | None:
+    """One on which more came than was received, and how many bytes; None if all was."""
+    return next(((one.number, one.left) for one in streams if one.left), None)
 
 
 class ServedStream:
@@ -33,6 +40,7 @@ class ServedStream:
         "_done",
         "_finished",
         "_owner",
+        "_refused",
         "cut",
         "fd",
         "full",
@@ -62,17 +70,18 @@ class ServedStream:
         self._can_send = both_ways or opened_here
         self._can_receive = both_ways or not opened_here
         self._arrived = 0
+        self._refused = 0
         self._finished = False
         self._done = not self._can_receive
 
     def receive(self, limit: int, wait: bool) -> int:  # noqa: ARG002, FBT001 - a stream's form; not patient
-        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait, ``END`` if none will come."""
+        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait, an end if none will come."""
         if not self._arrived:
             if self._done and not isinstance(self._owner.problem, ProtocolError):
                 return END
             self.check()
             self.idle = not self._owner.ended
-            return 0 if self.idle else END
+            return 0 if self.idle else CUT_OFF
         taken = min(limit, self._arrived)
         self.received += taken
         self._arrived -= taken
@@ -96,6 +105,11 @@ class ServedStream:
     def carried(self) -> StreamBytes:
         """What the report says of it."""
         return StreamBytes(self.number, self.opened_here, self.sent, self.received, self.cut)
+
+    @property
+    def left(self) -> int:
+        """Bytes that came and weren't received."""
+        return self._arrived + self._refused
 
     def arrived(self, size: int) -> None:
         """So much payload came."""

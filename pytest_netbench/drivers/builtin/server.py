@@ -38,7 +38,7 @@ class Server:
     """One server of a scenario, listening.
 
     ``say``: where a line goes that tells of a connection that failed. ``again``: of each connection, the streams that
-    clients open afresh.
+    clients open afresh. ``exact``: no time cuts what they send.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Server:
         say: Callable[[str], None],
         *,
         again: Sequence[frozenset[int]] = (),
+        exact: bool = False,
     ) -> None:
         self.poller = EpollPoller()
         self.engine = Engine(self.poller, time.monotonic_ns)
@@ -60,7 +61,7 @@ class Server:
         self.listening = listening
         self._wire = wire
         self._say = say
-        self._programs = programs(server.connections, again)
+        self._programs = programs(server.connections, again, exact=exact)
         self._accepted = 0
         self._ahead = min((one.receives_first for one in self._programs), default=0)
         self._family = int(listening.family)
@@ -132,8 +133,9 @@ class Server:
                 why = f"it asks for program {number}, this server has {len(self._programs)}"
                 raise Failed(f"{connection.title}: {why}")  # noqa: TRY301 - ends this connection as others do
             connection.program = number
-            yield from connection.carry_out(thread, self._programs[number])
-            if (rest := connection.finish(thread)) is not None:
+            program = self._programs[number]
+            yield from connection.carry_out(thread, program)
+            if (rest := connection.finish(thread, program)) is not None:
                 yield from rest
         except Failed as failure:
             self.problem(str(failure))

@@ -20,7 +20,7 @@ from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.settings import Settings
 from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.scenario.model import Scenario
-from pytest_netbench.scenario.walk import reopened_by_clients
+from pytest_netbench.scenario.walk import cut_by_time, reopened_by_clients
 
 
 def serve(
@@ -41,11 +41,11 @@ def serve(
     many = multiplexed(chosen, scenario)
     support.check(f"servers[{chosen.index}]", own.connections, many=many)
     wire = wire_of(chosen, scenario, own, multiplex=many)
-    again = reopened_by_clients(scenario, chosen.index)
+    again, exact = reopened_by_clients(scenario, chosen.index), not cut_by_time(scenario)
     where = place(own.configuration)
 
     def carry_out(listening: socket.socket, recorder: Recorder, ready: Callable[[], None]) -> None:
-        server = server_of(chosen)(own, chosen.index, listening, wire, recorder, say, again=again)
+        server = server_of(chosen)(own, chosen.index, listening, wire, recorder, say, again=again, exact=exact)
         settle()
         signals.end(server.engine)
         ready()

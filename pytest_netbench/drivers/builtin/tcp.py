@@ -6,8 +6,10 @@ This file runs on hosts: standard library only.
 from __future__ import annotations
 
 import errno
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -216,10 +218,26 @@ def kernel_says(one: socket.SocketType) -> tuple[int, int, int] | None:
         return None
 
 
+_COUNT = struct.Struct("@i")
+_NONE = bytes(_COUNT.size)
+
+
+def unread(fd: int) -> int:
+    """Bytes that have come and weren't received; 0 where the kernel doesn't tell."""
+    try:
+        size: int = _COUNT.unpack(fcntl.ioctl(fd, termios.FIONREAD, _NONE))[0]
+    except OSError:
+        return 0
+    return size
+
+
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+
+
 def reason(error: OSError) -> str:
     """What went wrong, in a few words; for a lack of descriptors also what helps."""
     said = (error.strerror or str(error)).lower()
-    if error.errno in {errno.EMFILE, errno.ENFILE}:
+    if error.errno in NO_DESCRIPTOR:
         return f"{said}: raise the limit (`ulimit -n`)"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{said}: no free port is left on this address, or it isn't this host's"

@@ -20,6 +20,8 @@ TURN = 256
 """After so many steps in a row that didn't wait, others have their turn, and timers are looked at."""
 
 END = -1
+CUT_OFF = -2
+"""What ``receive`` gives at an end: of the stream; of its connection alone, while the stream might have gone on."""
 
 
 class ProtocolError(OSError):
@@ -46,9 +48,10 @@ class Stream(Link, Protocol):
         """Send up to so many payload bytes: how many were, 0 and ``full`` if it must be waited for."""
 
     def receive(self, limit: int, wait: bool) -> int:  # noqa: FBT001 - a keyword would cost each call
-        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait for them, ``END`` if none will come.
+        """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait for them.
 
-        With ``wait``, where the stream is patient, for a task that is alone: wait for a while itself.
+        ``END`` or ``CUT_OFF`` if none will come. With ``wait``, where the stream is patient, for a task that is alone:
+        wait for a while itself.
         """
 
     def finish(self) -> None:

@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping
 
 from pytest_netbench.drivers.builtin.ending import Ended
 from pytest_netbench.drivers.builtin.engine import AGAIN, READ, WRITE, Waits
-from pytest_netbench.drivers.builtin.thread import END, MS, TURN, Compiler, ProtocolError, Rate, Step, Stream, Thread
+from pytest_netbench.drivers.builtin.thread import (
+    CUT_OFF,
+    END,
+    MS,
+    TURN,
+    Compiler,
+    ProtocolError,
+    Rate,
+    Step,
+    Stream,
+    Thread,
+)
 from pytest_netbench.scenario import model as m
 
 
@@ -134,6 +145,8 @@ def _drain(thread: Thread, stream: Stream, budget: int | None = None) -> Waits:
                 turns = TURN
                 yield AGAIN
         elif came:
+            if came == CUT_OFF:
+                _lost(thread, stream, "receive all", "the peer closed before the stream was finished")
             if budget is None:
                 return
             raise _AllReceived

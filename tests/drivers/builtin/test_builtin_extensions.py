@@ -17,6 +17,7 @@ from pytest_netbench.drivers.builtin.extension_support import HAS
 from pytest_netbench.drivers.builtin.frames import Tag
 from pytest_netbench.drivers.builtin.settings import Transport
 from pytest_netbench.drivers.builtin_row import ROWS
+from pytest_netbench.result.extended import undone
 from pytest_netbench.result.validity import judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import extensions as x
@@ -26,6 +27,7 @@ from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.scenario.features import PLAIN
 from pytest_netbench.telemetry.model import DriverReport, Ending, HostReport, StreamBytes
 from tests.drivers.builtin.builtin_processes import HERE, OPEN, Running, dial, dialling, run, serving, written
+from tests.drivers.builtin.builtin_processes import scenario as between
 from tests.drivers.builtin.test_builtin_tls import configured
 
 
@@ -220,6 +222,22 @@ def test_early_data_goes_with_the_handshake(tmp_path: Path) -> None:
     resumed = [one for one in client.connections if one.resumed is not None]
     assert resumed
     assert all(one.resumed and one.early_data for one in resumed)
+
+
+def test_early_data_that_is_not_taken_is_sent_again(tmp_path: Path) -> None:
+    """Of two server processes each knows its own sessions alone: with the other's, the handshake is a whole one."""
+    pytest.importorskip("aioquic")
+    size, dials = 300_000, (DIAL, *(m.Connect(0, 0, 0, None, True, True),) * 30)
+    one = between((m.Send(0, size), m.Receive(0, 1)), (m.Receive(0, size), m.Send(0, 1)), client=dials)
+    server, client = run(configured(certify(one), {"processes": "2"}, {}), tmp_path, transport="quic")
+    assert (server.status, server.errors, client.status, client.errors) == (0, "", 0, "")
+    tried = [(one.resumed, one.early_data) for one in client.seen.connections[1:]]
+    assert set(tried) == {(True, True), (False, False)}
+    assert {one.streams[0].received for one in server.seen.connections} == {size}
+    hosts = [HostReport("client", Role.CLIENT, 0, True, 0, 1, client.seen, Ending(0, None, True), None)]
+    taken = tried.count((True, True))
+    told = [f"client: {name}: {taken}/30 connections" for name in ("resumed", "early_data")]
+    assert list(undone(one, (), hosts)) == told
 
 
 @pytest.mark.parametrize(

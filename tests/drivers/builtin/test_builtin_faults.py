@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from pytest_netbench.scenario import model as m
+from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.telemetry.report_json import load
 from tests.drivers.builtin.builtin_processes import (
     DEADLINE,
     HERE,
     PROGRAM,
+    WITH_PACKAGES,
     Running,
     accepting,
     dial,
@@ -148,6 +150,22 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
         )
     assert done.returncode == 1
     assert done.stderr.endswith("connect: too many open files: raise the limit (`ulimit -n`)\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("limit", [5, 6])
+@pytest.mark.parametrize("role", ["server", "client"])
+@pytest.mark.parametrize("transport", ["tcp", "tls", "quic"])
+def test_so_few_descriptors_that_nothing_can_be_set_up(transport: str, role: str, limit: int, tmp_path: Path) -> None:
+    """One line, whatever it was that couldn't be opened."""
+    if transport == "quic":
+        pytest.importorskip("aioquic")
+    one = certify(scenario((m.Send(0, 1),), (m.Receive(0, 1),)))
+    env = {**os.environ, "SCENARIO": str(written(one, tmp_path)), "SERVER_0": f"{HERE}:1", "IP": HERE, "PORT": "0"}
+    line = f"ulimit -n {limit}; exec {' '.join(WITH_PACKAGES)} {transport} {role}"
+    done = subprocess.run(["sh", "-c", line], env=env, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("too many open files: raise the limit (`ulimit -n`)\n")
     assert done.stderr.count("\n") == 1
 
 

@@ -71,6 +71,21 @@ def test_the_offered_load_is_the_rate_of_the_schedule(tmp_path: Path) -> None:
     assert load.due.rate == 500
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls", "quic"])
+@pytest.mark.parametrize("fresh", [False, True], ids=["one stream", "fresh streams"])
+def test_a_server_that_is_overloaded_makes_the_round_invalid(tmp_path: Path, transport: str, fresh: bool) -> None:
+    """More is offered than any processor does; every arrival ends, and it is said how far behind."""
+    if transport == "quic":
+        pytest.importorskip("aioquic")
+    scenario = open_loop(rate=1_000_000, request=10, response=10, seconds=1 * ms, fresh=fresh)
+    server, client = run(certify(scenario) if transport != "tcp" else scenario, tmp_path, transport=transport)
+    assert (server.status, client.status) == (0, 0), server.errors + client.errors
+    hosts = [HostReport("client", Role.CLIENT, 0, True, 0, 1, client.seen, Ending(0, None, True), None)]
+    load, (reason,) = client.seen.loads["request"], undone(scenario, [], hosts)
+    assert (load.done.events, load.due and load.due.rate) == (1000, 1_000_000)
+    assert "achieved of 1000000 1/s offered" in reason
+
+
 @pytest.mark.parametrize("scheduled", [False, True])
 def test_each_request_has_a_stream_of_its_own(tmp_path: Path, scheduled: bool) -> None:
     """Their bytes are told together under the number that they were opened with."""

@@ -93,6 +93,7 @@ _TCP = Driver(
     features=_FEATURES,
     multiplexes=True,
     dumps_stacks=True,
+    one_thread=True,
 )
 
 ROWS: Mapping[str, Driver] = {

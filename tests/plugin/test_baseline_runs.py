@@ -17,7 +17,7 @@ GATED = """
 import pytest
 from pytest_netbench import KB, Gate, ms, ping
 
-@pytest.mark.netbench(scenario=ping(time=50 * ms, size=[1 * KB]), gate={"ping_1KB.p50": Gate()})
+@pytest.mark.netbench(scenario=ping(time=50 * ms, size=[1 * KB]), length="given", gate={"ping_1KB.p50": Gate()})
 def test_ping(netbench):
     netbench.run().no_regression()
 """

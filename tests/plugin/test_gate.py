@@ -17,7 +17,8 @@ import pytest
 from pytest_netbench import KB, Gate, ms, ping
 
 @pytest.mark.netbench(
-    scenario=ping(time=50 * ms, size=[1 * KB]), gate={"client.cpu_per_op": Gate(fail_above=0.9, must_detect=0.99)}
+    scenario=ping(time=50 * ms, size=[1 * KB]), length="given",
+    gate={"client.cpu_per_op": Gate(fail_above=0.9, must_detect=0.99)}
 )
 def test_ping(netbench):
     netbench.run().no_regression()
@@ -28,7 +29,7 @@ import pytest
 from pytest_netbench import MB, Arm, Gate, arms, download
 
 @pytest.mark.netbench(
-    scenario=download(4 * MB), seed=11, gate={"goodput": Gate(fail_above=0.1, must_detect=0.5)},
+    scenario=download(4 * MB), length="given", seed=11, gate={"goodput": Gate(fail_above=0.1, must_detect=0.5)},
     ab=arms(ref="driver:tcp", cand=Arm("tcp", options={"tcp.receive_buffer": 2_000}), role="client"),
 )
 def test_download(netbench):

@@ -16,7 +16,8 @@ TEST = """
     from pytest_netbench import KB, Gate, arms, request_response
 
     @pytest.mark.netbench(
-        scenario=request_response(response=20 * KB), drivers=["mine"], gate={"response.p50": Gate(0.5, 0.9)}, AB
+        scenario=request_response(response=20 * KB), length="given", drivers=["mine"],
+        gate={"response.p50": Gate(0.5, 0.9)}, AB
     )
     def test_response(netbench):
         netbench.run().no_regression()

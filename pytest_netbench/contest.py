@@ -159,7 +159,8 @@ async def gate(bench: Netbench, contest: Contest, scenario: Scenario) -> Outcome
     await ring.warm_up()
     budget = None if bench.plan.budget is None else bench.plan.budget - (time.monotonic() - began)
     run = Interleaved(ring.play, seed, budget, bench.renew)
-    bounds = bench.standards.limits(bench.plan.nodeid, bench.plan.spec.gate)
+    rebuilt = contest.ref.rebuilds(contest.cand)
+    bounds = bench.standards.limits(bench.plan.nodeid, bench.plan.spec.gate, rebuilt=rebuilt)
     course = Course({name: Track(one) for name, one in bounds.items()}, max(1, contest.entries))
     if bounds:
         await run.gate(course)

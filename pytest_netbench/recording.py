@@ -197,7 +197,8 @@ class Recorder:
         notes = [*stale_notes(one.text for one in old)]
         if (name := session.settings.save) is not None:
             path = baseline_file.place(session.settings.home, name)
-            saved = baseline_file.save(path, record, session.settings.reason or "")
+            spread = session.calibration.spread(str(record.environment.get("hash", "")))
+            saved = baseline_file.save(path, record, session.settings.reason or "", spread)
             notes.append(f"baseline {name}: {count(saved, 'test')} stored in {path}")
         return tuple(notes)
 

@@ -1,8 +1,9 @@
-"""How good is the gate here? What sessions of equal arms came to: false alarms, power, what differs between sessions.
+"""How good is the gate here? By sessions of equal arms: false alarms, power, what sessions and builds differ by.
 
 Regressions are put into the recorded ratios, per byte or per operation: a candidate that costs 5 % more in each of its
-units has ratios that are ln 1.05 higher. Runs beyond those that were live are drawn from whole blocks of two pairs,
-whose arms a coin exchanges: they are equal, so that which of them is called the candidate says nothing.
+units has ratios that are ln 1.05 higher. That is scaled, not run; what an arm that really is slower came to is kept
+beside it. Runs beyond those that were live are drawn from whole blocks of two pairs, whose arms a coin exchanges: they
+are equal, so that which of them is called the candidate says nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import math
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from pytest_netbench.gate.decision import LOOKS, MOST, Confirmation, Screen, confirm, confirmation, screen, seen
-from pytest_netbench.gate.estimate import Estimate, estimate, share
+from pytest_netbench.gate.estimate import LEAST, Estimate, estimate, share
 from pytest_netbench.gate.limits import Gate, Limits
 from pytest_netbench.gate.student import beta_share
 from pytest_netbench.result import reading
@@ -37,17 +38,48 @@ BLOCK = 2
 SHOWN_PAIRS = 40
 
 
+WIDTH = 1.96
+"""Standard deviations to either side of 95 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slower:
+    """What live runs against an arm that really is slower came to; ``ratios`` of their screens' and fresh pairs."""
+
+    arm: str
+    runs: int
+    caught: int
+    ratios: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """One metric of one test in sessions of equal arms: log ratios by session, and the live runs' failures.
 
-    ``seconds``: what a pair takes. ``gate``: the limits that the test declared.
+    ``seconds``: from the begin of a pair to that of the next. ``gate``: the limits that the test declared. ``levels``:
+    the reference's median in each session. ``builds``: log ratios of other builds of the same commit over the first,
+    by build; none where a build is the same, byte for byte.
     """
 
     sessions: tuple[tuple[float, ...], ...]
     alarms: int
     seconds: float
     gate: Gate = field(default_factory=Gate)
+    levels: tuple[float, ...] = ()
+    builds: tuple[tuple[float, ...], ...] = ()
+    slower: Slower | None = None
+
+    @property
+    def rebuild(self) -> float:
+        """By what share two builds of one commit were found to differ at most, beyond the error of finding it."""
+        found = [estimate(one) for one in self.builds if len(one) >= LEAST]
+        return share(max((math.sqrt(max(0.0, one.mean**2 - one.error**2)) for one in found), default=0.0))
+
+    @property
+    def spread(self) -> float:
+        """By what share the values of two sessions differ at most, in 95 of 100 cases."""
+        levels = [math.log(one) for one in self.levels if one > 0]
+        return share(WIDTH * math.sqrt(2) * statistics.stdev(levels)) if len(levels) > 2 else 0.0  # noqa: PLR2004
 
     @property
     def sigma(self) -> float:
@@ -163,10 +195,15 @@ class Calibration:
     environment: str = ""
     tests: Mapping[str, Mapping[str, Recorded]] = field(default_factory=lambda: MappingProxyType({}))
 
-    def sigma(self, nodeid: str, metric: str, environment: str) -> float:
-        """What differs between sessions, for a test that runs where this was recorded; 0 elsewhere."""
-        found = self.tests.get(nodeid, {}).get(metric) if environment == self.environment else None
-        return 0.0 if found is None else found.sigma
+    def recorded(self, nodeid: str, metric: str, environment: str) -> Recorded | None:
+        """What was recorded of a metric, for a test that runs where that was; None elsewhere."""
+        return self.tests.get(nodeid, {}).get(metric) if environment == self.environment else None
+
+    def spread(self, environment: str) -> float:
+        """By what share the values of two sessions differ at most, of any metric, here."""
+        if environment != self.environment:
+            return 0.0
+        return max((one.spread for metrics in self.tests.values() for one in metrics.values()), default=0.0)
 
 
 def to_text(one: Calibration) -> str:
@@ -178,7 +215,10 @@ def to_text(one: Calibration) -> str:
                 "fail_above": recorded.gate.fail_above,
                 "must_detect": recorded.gate.must_detect,
                 "seconds": round(recorded.seconds, 3),
-                "sessions": [[round(ratio, 6) for ratio in session] for session in recorded.sessions],
+                "sessions": _rounded(recorded.sessions),
+                "levels": list(recorded.levels),
+                "builds": _rounded(recorded.builds),
+                **({} if recorded.slower is None else {"slower": asdict(recorded.slower)}),
             }
             for name, recorded in metrics.items()
         }
@@ -186,6 +226,10 @@ def to_text(one: Calibration) -> str:
     }
     whole = {"schema": SCHEMA, "environment": one.environment, "tests": tests}
     return json.dumps(whole, sort_keys=True, allow_nan=False, indent=1) + "\n"
+
+
+def _rounded(several: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [[round(ratio, 6) for ratio in one] for one in several]
 
 
 def from_text(text: str | bytes, name: str) -> Calibration:
@@ -209,4 +253,16 @@ def _read_recorded(one: Element) -> Recorded:
         alarms=one.get("alarms", reading.whole_number),
         seconds=one.get("seconds", reading.number),
         gate=Gate(one.get("fail_above", reading.optional_number), one.get("must_detect", reading.optional_number)),
+        levels=one.get("levels", lambda each: each.each(reading.number), ()),
+        builds=one.get("builds", lambda each: each.each(lambda build: build.each(reading.number)), ()),
+        slower=one.get("slower", _read_slower) if "slower" in one else None,
+    )
+
+
+def _read_slower(one: Element) -> Slower:
+    return Slower(
+        arm=one.get("arm", reading.text),
+        runs=one.get("runs", reading.whole_number),
+        caught=one.get("caught", reading.whole_number),
+        ratios=one.get("ratios", lambda each: each.each(reading.number)),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.conftest import results
+from tests.plugin.conftest import play, results
 from tests.test_own_driver import example
 
 TEST = """
@@ -69,6 +69,7 @@ def test_the_working_tree_is_slower_than_the_commit_that_it_stands_on(
         "-am",
         "slow\n\nNetbench-Accept: test_response response.p50 <=99999% it sleeps now",
     )
+    play(project, effect=1.0)
     project.makepyfile(test_it=TEST.replace(", AB", ""))
     outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab", "base,HEAD")
     outcome.assert_outcomes(passed=1)
@@ -87,15 +88,13 @@ def test_a_ref_that_doesnt_build_is_the_tests_error(project: pytest.Pytester, re
     outcome.stdout.fnmatch_lines(["* has no commit 'absent'*"])
 
 
-@pytest.mark.timeout(120)
 def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
     project: pytest.Pytester, repository: Path
 ) -> None:
     """Two git refs say nothing of the built-in driver; alone it is an error, since nothing would be compared."""
+    play(project)
     project.makepyfile(test_it=TEST.replace('drivers=["mine"]', 'drivers=["tcp", "mine"]').replace(", AB", ""))
-    outcome = project.runpytest_subprocess(
-        "test_it.py", "--netbench-ab=HEAD,HEAD", "--netbench-gate=off", "--netbench-budget=3s", "-rs"
-    )
+    outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab=HEAD,HEAD", "-rs")
     outcome.assert_outcomes(passed=1, skipped=1)
     outcome.stdout.fnmatch_lines(["*unsupported: driver tcp can't be built from 'HEAD'*"])
     alone = project.runpytest_subprocess("test_it.py", "-k", "tcp", "--netbench-ab", "HEAD,HEAD")

@@ -6,7 +6,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_netbench.options import Settings
     from pytest_netbench.result.model import SessionRecord
 
-_GIVEN = ("provider", "driver", "budget", "config")
+_GIVEN = ("provider", "driver", "budget", "length", "config")
 NO_TESTS = 5
 
 OF_A_BUILD = 3
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     :returns: 1 if a session fails, 5 if no test is gated, else 0.
     """
-    from pytest_netbench.gate.calibration import FILE, to_text
+    from pytest_netbench.gate.calibration import FILE, sights, to_text
     from pytest_netbench.gate.gathering import gathered
     from pytest_netbench.result.store import write_whole
 
@@ -86,8 +86,9 @@ def run(args: argparse.Namespace) -> int:
     if not found.tests:
         print("netbench: no test is gated: gate={...} in @pytest.mark.netbench(...) is needed", file=sys.stderr)
         return NO_TESTS
-    write_whole(chosen.home / FILE, to_text(found).encode())
-    for line in lines(found):
+    seen = sights(found)
+    write_whole(chosen.home / FILE, to_text(found, seen).encode())
+    for line in lines(found, seen):
         print(line)
     print(f"stored in {chosen.home / FILE}")
     return 0
@@ -136,17 +137,16 @@ def _arguments(args: argparse.Namespace, out: str, ref: str, cand: str) -> Itera
     yield from args.path
 
 
-def lines(found: Calibration) -> Iterator[str]:
+def lines(found: Calibration, seen: Mapping[str, Mapping[str, Sight | None]]) -> Iterator[str]:
     """What the gate can and can't see, for people."""
-    from pytest_netbench.gate.calibration import sight
     from pytest_netbench.gate.limits import limits
 
     for nodeid, metrics in found.tests.items():
         yield nodeid
         for name, recorded in metrics.items():
             bounds = limits(name, recorded.gate, sigma=recorded.sigma, rebuild=recorded.rebuild)
-            seen = sight(recorded, bounds)
-            said = ["too few pairs to say anything"] if seen is None else _said(seen, bounds)
+            one = seen[nodeid][name]
+            said = ["too few pairs to say anything"] if one is None else _said(one, bounds)
             yield f"  {name}: {'; '.join([*said, *_measured(recorded)])}"
 
 

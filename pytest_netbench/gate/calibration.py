@@ -13,13 +13,14 @@ import math
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from pytest_netbench.gate.decision import LOOKS, MOST, Confirmation, Screen, confirm, confirmation, screen, seen
 from pytest_netbench.gate.estimate import LEAST, Estimate, estimate, share
-from pytest_netbench.gate.limits import Gate, Limits
+from pytest_netbench.gate.limits import Gate, Limits, limits
 from pytest_netbench.gate.student import beta_share
 from pytest_netbench.result import reading
 from pytest_netbench.result.reading import Element
@@ -117,21 +118,21 @@ class Sight:
     pairs: float
 
 
-def sight(recorded: Recorded, limits: Limits, *, runs: int = RUNS, seed: int = 1) -> Sight | None:
+def sight(recorded: Recorded, bounds: Limits, *, runs: int = RUNS, seed: int = 1) -> Sight | None:
     """Measure it by drawing; None if there are too few blocks to draw from."""
     blocks = recorded.blocks
     if len(blocks) < LOOKS[0] // BLOCK:
         return None
     rng = random.Random(seed)  # noqa: S311 - draws, not keys
     spent: list[int] = []
-    alarms = sum(drawn_run(rng, blocks, 0.0, limits, spent) for _ in range(runs))
+    alarms = sum(drawn_run(rng, blocks, 0.0, bounds, spent) for _ in range(runs))
     power = {
-        effect: sum(drawn_run(rng, blocks, math.log1p(effect), limits, []) for _ in range(runs)) / runs
+        effect: sum(drawn_run(rng, blocks, math.log1p(effect), bounds, []) for _ in range(runs)) / runs
         for effect in EFFECTS
     }
-    whole = estimate([one for block in blocks for one in block], limits.trim)
+    whole = estimate([one for block in blocks for one in block], bounds.trim)
     error = math.hypot(whole.error * math.sqrt(whole.n / SHOWN_PAIRS), recorded.sigma)
-    typical = Estimate(SHOWN_PAIRS, 0.0, error, SHOWN_PAIRS - 2 * int(limits.trim * SHOWN_PAIRS) - 1)
+    typical = Estimate(SHOWN_PAIRS, 0.0, error, SHOWN_PAIRS - 2 * int(bounds.trim * SHOWN_PAIRS) - 1)
     return Sight(
         live=len(recorded.sessions),
         alarms=recorded.alarms,
@@ -139,7 +140,7 @@ def sight(recorded: Recorded, limits: Limits, *, runs: int = RUNS, seed: int = 1
         drawn_alarms=alarms,
         bound=upper_bound(alarms, runs),
         power=MappingProxyType(power),
-        detectable=typical.detectable(limits.tau, limits.alpha),
+        detectable=typical.detectable(bounds.tau, bounds.alpha),
         seconds=SHOWN_PAIRS * recorded.seconds,
         sigma=share(recorded.sigma),
         pairs=statistics.fmean(spent),
@@ -206,8 +207,19 @@ class Calibration:
         return max((one.spread for metrics in self.tests.values() for one in metrics.values()), default=0.0)
 
 
-def to_text(one: Calibration) -> str:
-    """The calibration as it is stored, sorted."""
+def sights(one: Calibration, *, runs: int = RUNS) -> dict[str, dict[str, Sight | None]]:
+    """What the gate sees of each metric of each test, with all that it is widened by."""
+    return {
+        nodeid: {
+            name: sight(each, limits(name, each.gate, sigma=each.sigma, rebuild=each.rebuild), runs=runs)
+            for name, each in metrics.items()
+        }
+        for nodeid, metrics in one.tests.items()
+    }
+
+
+def to_text(one: Calibration, seen: Mapping[str, Mapping[str, Sight | None]] | None = None) -> str:
+    """The calibration as it is stored, sorted; ``seen``: what it says, for people, since it follows from the rest."""
     tests = {
         nodeid: {
             name: {
@@ -219,6 +231,7 @@ def to_text(one: Calibration) -> str:
                 "levels": list(recorded.levels),
                 "builds": _rounded(recorded.builds),
                 **({} if recorded.slower is None else {"slower": asdict(recorded.slower)}),
+                **_sees((seen or {}).get(nodeid, {}).get(name), recorded),
             }
             for name, recorded in metrics.items()
         }
@@ -226,6 +239,14 @@ def to_text(one: Calibration) -> str:
     }
     whole = {"schema": SCHEMA, "environment": one.environment, "tests": tests}
     return json.dumps(whole, sort_keys=True, allow_nan=False, indent=1) + "\n"
+
+
+def _sees(one: Sight | None, recorded: Recorded) -> dict[str, Any]:
+    if one is None:
+        return {}
+    power = {f"{effect:g}": caught for effect, caught in one.power.items()}
+    differ = {"sessions_differ": share(recorded.sigma), "builds_differ": recorded.rebuild}
+    return {"sees": {**asdict(replace(one, power={})), **differ, "power": power}}
 
 
 def _rounded(several: Sequence[Sequence[float]]) -> list[list[float]]:

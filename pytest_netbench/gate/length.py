@@ -60,7 +60,7 @@ class Length:
     def __str__(self) -> str:
         if self.factor == WHOLE:
             return f"rounds are as the scenario says: {self.why}"
-        times = f"{self.factor} times" if self.factor > 1 else f"a {self.factor.denominator}th"
+        times = f"{self.factor} times" if self.factor > 1 else f"{self.factor} of"
         return f"rounds are {times} what the scenario says: {self.why}"
 
 

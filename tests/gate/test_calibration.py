@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,16 @@ from scipy import stats
 from pytest_netbench.cli.calibrate import lines
 from pytest_netbench.errors import ResultsError
 from pytest_netbench.gate import Gate
-from pytest_netbench.gate.calibration import Calibration, Recorded, Slower, from_text, sight, to_text, upper_bound
+from pytest_netbench.gate.calibration import (
+    Calibration,
+    Recorded,
+    Slower,
+    from_text,
+    sight,
+    sights,
+    to_text,
+    upper_bound,
+)
 from pytest_netbench.gate.gathering import gathered
 from pytest_netbench.gate.limits import limits
 from pytest_netbench.result.model import Comparison, MetricVerdict, SessionRecord, TestRecord, Verdict
@@ -82,7 +92,9 @@ def test_it_comes_back_from_its_text() -> None:
         slower=Slower("option:x=1", 3, 2, (0.05, 0.06)),
     )
     one = Calibration("abc", {"t::a": {CPU: whole}})
-    again = from_text(to_text(one), "x")
+    seen = sights(one, runs=20)
+    assert {"bound", "power", "builds_differ"} <= set(json.loads(to_text(one, seen))["tests"]["t::a"][CPU]["sees"])
+    again = from_text(to_text(one, seen), "x")
     assert again.environment == "abc"
     assert again.tests["t::a"][CPU].gate == Gate(0.02, 0.06)
     assert again.tests["t::a"][CPU].sigma == pytest.approx(one.tests["t::a"][CPU].sigma, abs=1e-5)
@@ -148,7 +160,7 @@ def test_results_of_sessions_are_gathered_and_said() -> None:
     assert (len(metric.sessions), len(metric.sessions[0]), metric.alarms, metric.seconds) == (2, 8, 1, 1.0)
     assert [len(build) for build in metric.builds] == [16, 0]
     assert metric.rebuild == pytest.approx(0.03, abs=0.01)
-    head, line = lines(one)
+    head, line = lines(one, sights(one, runs=20))
     assert head == "t::a"
     assert " % with 40 pairs, 40 s; 1 of 2 live runs" in line
     assert "2 other builds of the same commit: they differ by " in line
@@ -158,4 +170,4 @@ def test_results_of_sessions_are_gathered_and_said() -> None:
 def test_a_rebuild_that_hides_what_is_sought_is_said() -> None:
     """The gate between builds is then inconclusive, whatever it finds."""
     one = Calibration("abc", {"t::a": {CPU: replace(recorded(), builds=((0.08,) * 24,))}})
-    assert any("between builds nothing can be decided" in line for line in lines(one))
+    assert any("between builds nothing can be decided" in line for line in lines(one, sights(one, runs=20)))

@@ -1,4 +1,4 @@
-"""Do stored baselines, acceptances and CI's reports work in real pytest runs?"""
+"""Do stored baselines, acceptances and CI's reports work in real pytest runs, whose rounds are played?"""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def test_ping(netbench):
 
 
 def stored(project: pytest.Pytester, *options: str) -> Any:
+    play(project)
     project.makepyfile(test_ping=GATED)
     outcome = project.runpytest_subprocess("test_ping.py", "--netbench-save", "main", *options)
     outcome.assert_outcomes(passed=1)
@@ -88,6 +89,17 @@ def test_an_acceptance_lets_pass_and_a_stale_one_is_said(project: pytest.Pyteste
     edit(project, faster(500))
     outcome = project.runpytest_subprocess("test_ping.py", "--netbench-baseline", "main", *accept)
     outcome.stdout.fnmatch_lines(["stale: nothing needed to be accepted by `test_ping ping_1KB.p50 *`"])
+
+
+def test_arms_that_are_also_held_against_stored_numbers_run_rounds_of_that_length(project: pytest.Pytester) -> None:
+    """A round that is twice as long has other numbers; both verdicts stand beside each other."""
+    stored(project)
+    project.makepyfile(test_ping=GATED.replace('length="given", ', ""))
+    options = ("--netbench-ab", "as-is,as-is", "--netbench-baseline", "main")
+    project.runpytest_subprocess("test_ping.py", *options).assert_outcomes(passed=1)
+    found = results(project)["tests"][0]["verdict"]
+    assert found["comparison"]["length"] == "rounds are as the scenario says: stored numbers are of such"
+    assert {"ping_1KB.p50", "ping_1KB.p50 (against main)"} <= set(found["metrics"])
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_round_is_as_long_as_its_pilot_finds(project: pytest.Pytester) -> None
     found = test["verdict"]["comparison"]
     assert found["scale"] == 2
     assert found["length"].startswith("rounds are 2 times what the scenario says: one takes 0.11 s")
-    assert {one["duration_s"] for one in test["rounds"]} == {0.105}
+    assert all(one["duration_s"] > 0.1 for one in test["rounds"])
 
 
 def test_without_a_reference_it_passes_as_none(project: pytest.Pytester) -> None:

@@ -49,6 +49,19 @@ def repository(project: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.Mon
     return home
 
 
+def test_a_stale_acceptance_is_said_under_xdist(project: pytest.Pytester, repository: Path) -> None:
+    """Also where the arms, and with them the commits that may accept, stand in the marker alone."""
+    play(project)
+    accept = "Netbench-Accept: test_response response.p50 <=9% nothing"
+    git(repository, "branch", "base")
+    git(repository, "commit", "--quiet", "-am", f"slow\n\n{accept}")
+    git(repository, "commit", "--quiet", "--allow-empty", "-m", "later")
+    project.makepyfile(test_it=TEST.replace("AB", 'ab=arms("mine", ref="base", cand="HEAD")'))
+    outcome = project.runpytest_subprocess("-n", "1", "test_it.py")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["stale: nothing needed to be accepted by `test_response response.p50 <=9% nothing`*"])
+
+
 @pytest.mark.timeout(180)
 def test_the_working_tree_is_slower_than_the_commit_that_it_stands_on(
     project: pytest.Pytester, repository: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +15,7 @@ from pytest_netbench import run as one_round
 from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupported, UsageError
 from pytest_netbench.gate.course import whole_process
 from pytest_netbench.gate.limits import all_limits
+from pytest_netbench.gate.order import halves
 from pytest_netbench.plan import Plan, another
 from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
@@ -179,16 +181,15 @@ class Netbench:
         suffix = "" if name is None else f"-{name}"
         place = folder / (str(index) if index >= 0 else f"warmup{-index}{suffix}")
         place.mkdir(parents=True, exist_ok=True)
-        file = folder / f"scenario{suffix}.json"
+        file = folder / f"scenario{suffix}{trial.mark}.json"
         if not file.exists():
             trial.scenario.write(file)
-        halves = self._halves() if arm is not None and self.provider.shares_machine else {}
-        return one_round.Stage(trial, fleet or self.fleet, self.run_id, index, place, file, link, name, halves)
+        half = self._halves(trial) if arm is not None and self.provider.shares_machine else {}
+        return one_round.Stage(trial, fleet or self.fleet, self.run_id, index, place, file, link, name, half)
 
-    def _halves(self) -> Mapping[Role, int]:
-        """On which half of the machine each side runs: it changes from pair to pair, and is the same for both arms."""
+    def _halves(self, trial: one_round.Trial) -> Mapping[Role, int]:
         pair = sum(one.arm is not None for one in self.rounds) // 2
-        return {Role.SERVER: pair % 2, Role.CLIENT: 1 - pair % 2}
+        return halves(pair, len(os.sched_getaffinity(0)), narrow=trial.narrow)
 
     def record(self) -> TestRecord:
         """What results.json says of this test; the outcome is filled in when pytest knows it."""

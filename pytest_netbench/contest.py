@@ -5,17 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_netbench import run as one_round
 from pytest_netbench.errors import NetbenchError
 from pytest_netbench.gate import verdict
+from pytest_netbench.gate.arms import REF
 from pytest_netbench.gate.comparison import Comparison
 from pytest_netbench.gate.course import Course, Track
+from pytest_netbench.gate.length import WHOLE, Length, fitted
 from pytest_netbench.gate.limits import Limits, all_limits
+from pytest_netbench.gate.mode import Choice
 from pytest_netbench.gate.order import new_seed
 from pytest_netbench.gate.pairs import Pair, usable
 from pytest_netbench.interleaved import Interleaved
+from pytest_netbench.pilot import longer, pilot
 from pytest_netbench.result.model import Comparison as Record
 from pytest_netbench.result.model import MetricVerdict, Round, Verdict
 from pytest_netbench.roles import Role
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
     from pytest_netbench.bench import Netbench
     from pytest_netbench.gate.contenders import Contender
     from pytest_netbench.scenario.model import Scenario
+
+
+PILOT = 0.1
+"""The share of a test's budget that may be spent on finding out how long its rounds are to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +65,20 @@ class Outcome:
 
 
 class Ring:
-    """Where the rounds of both arms of one test take place."""
+    """Where the rounds of both arms of one test take place; ``length``: how long they are."""
 
     def __init__(self, bench: Netbench, contest: Contest, scenario: Scenario) -> None:
         self._bench = bench
+        self._scenario = scenario
+        self._contenders = {one.name: one for one in (contest.ref, contest.cand)}
+        self._discarded = 0
+        self.length = Length(why="nothing is gated")
+        self.rounds: list[Round] = []
+        self._take(scenario, WHOLE)
+
+    def _take(self, scenario: Scenario, factor: Fraction) -> None:
+        """From now on, run this."""
+        bench, mark = self._bench, "" if factor == WHOLE else f"-x{factor.numerator}-{factor.denominator}"
         self._trials = {
             one.name: one_round.trial(
                 scenario,
@@ -70,17 +89,53 @@ class Ring:
                 by_role=one.options,
                 each=one.drivers,
                 slope=bench.plan.gates_cpu,
+                mark=mark,
             )
-            for one in (contest.ref, contest.cand)
+            for one in self._contenders.values()
         }
-        self._contenders = {one.name: one for one in (contest.ref, contest.cand)}
-        self.rounds: list[Round] = []
+
+    async def find_length(self) -> None:
+        """Run a pilot of the reference's rounds, unless the scenario's own length is wanted."""
+        bench, gated = self._bench, self._bench.plan.spec.gate
+        if bench.plan.length is Choice.GIVEN:
+            self.length = Length(why="that is wanted")
+            return
+        if bench.standards.references:
+            self.length = Length(why="stored numbers are of such")
+            return
+        began = time.monotonic()
+
+        def in_time() -> bool:
+            return bench.plan.budget is None or time.monotonic() - began < PILOT * bench.plan.budget
+
+        async def play(scenario: Scenario, factor: Fraction) -> Round:
+            self._take(scenario, factor)
+            return await self._discard(REF)
+
+        self._set(await pilot(play, self._scenario, gated, in_time, whole_seconds=self._whole_seconds))
+
+    @property
+    def _whole_seconds(self) -> bool:
+        """Whether a driver knows no scenarios: many tools take no other times."""
+        sides = (rows for one in self._contenders.values() for rows in one.drivers.values())
+        return any(row.foreign for rows in sides for row in rows)
+
+    def _set(self, length: Length) -> None:
+        self.length = length
+        gated, whole = self._bench.plan.spec.gate, self._whole_seconds
+        self._take(longer(self._scenario, length, gated, whole_seconds=whole), length.factor)
 
     async def warm_up(self) -> None:
         """Run what isn't counted: at least one round of each arm."""
-        for number in range(max(1, self._bench.plan.warmup)):
+        for _ in range(max(1, self._bench.plan.warmup)):
             for name in self._trials:
-                await self._round(name, number - max(1, self._bench.plan.warmup))
+                done = await self._discard(name)
+                if (fitting := fitted(self.length, done.duration_s)) != self.length:
+                    self._set(fitting)
+
+    async def _discard(self, name: str) -> Round:
+        self._discarded += 1
+        return await self._round(name, -self._discarded)
 
     async def play(self, name: str) -> Round:
         """Run one round of an arm."""
@@ -99,10 +154,13 @@ async def gate(bench: Netbench, contest: Contest, scenario: Scenario) -> Outcome
     """Run both arms of a test interleaved, as many pairs as its gated metrics take."""
     ring, began = Ring(bench, contest, scenario), time.monotonic()
     seed = bench.plan.spec.seed if bench.plan.spec.seed is not None else new_seed()
+    if bench.plan.spec.gate:
+        await ring.find_length()
     await ring.warm_up()
     budget = None if bench.plan.budget is None else bench.plan.budget - (time.monotonic() - began)
     run = Interleaved(ring.play, seed, budget, bench.renew)
-    bounds = bench.standards.limits(bench.plan.nodeid, bench.plan.spec.gate)
+    rebuilt = contest.ref.rebuilds(contest.cand)
+    bounds = bench.standards.limits(bench.plan.nodeid, bench.plan.spec.gate, rebuilt=rebuilt)
     course = Course({name: Track(one) for name, one in bounds.items()}, max(1, contest.entries))
     if bounds:
         await run.gate(course)
@@ -144,6 +202,8 @@ def _outcome(contest: Contest, ring: Ring, run: Interleaved, course: Course, bou
         attempt=contest.attempt,
         repeat=contest.repeat,
         note=contest.note,
+        scale=float(ring.length.factor),
+        length=str(ring.length) if bounds else "",
     )
     return Outcome(tuple(ring.rounds), record, verdicts)
 

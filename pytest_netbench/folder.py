@@ -25,11 +25,15 @@ CURVE_POINTS = 40
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One test's record, and where its logs (``staging``) and the ledger of its hosts stand meanwhile."""
+    """One test's record, and where its logs (``staging``) and the ledger of its hosts stand meanwhile.
+
+    ``accepted``: the regressions that tests of its process were told to let pass until then, as they were written.
+    """
 
     record: TestRecord
     staging: str = ""
     ledger: str = ""
+    accepted: tuple[str, ...] = ()
 
 
 def session_record(session: Session, parcels: Iterable[Parcel]) -> SessionRecord:

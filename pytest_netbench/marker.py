@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_netbench.errors import UsageError, nearest
 from pytest_netbench.gate.arms import Arms
+from pytest_netbench.gate.mode import Choice, word
 from pytest_netbench.hosts.model import Hosts, Link, Need
 from pytest_netbench.options import seconds
 from pytest_netbench.roles import Role
@@ -31,8 +32,8 @@ class Spec:
     """The arguments of the marker, checked; None where it is silent.
 
     ``provider``, ``hosts``, ``link``, ``mtu``, ``server_driver`` and ``client_driver`` are requirements, which options
-    can't change; ``drivers``, ``rounds``, ``warmup``, ``timeout``, ``budget`` and ``ab`` are defaults, which options
-    replace.
+    can't change; ``drivers``, ``rounds``, ``warmup``, ``timeout``, ``budget``, ``length`` and ``ab`` are defaults,
+    which options replace.
     """
 
     scenario: Scenario | None = None
@@ -51,6 +52,7 @@ class Spec:
     timeout: float | None = None
     budget: float | None = None
     seed: int | None = None
+    length: Choice | None = None
     ab: Arms | None = None
     gate: Mapping[str, Gate] = field(default_factory=lambda: _NOTHING)
 
@@ -204,6 +206,7 @@ _CHECKS: Mapping[str, Callable[[object], Any]] = {
     "timeout": seconds,
     "budget": seconds,
     "seed": _at_least(0),
+    "length": word(Choice),
     "ab": _is(Arms, "arms(ref=..., cand=...)"),
     "gate": _gates,
 }

@@ -132,15 +132,15 @@ class Workshop:
         """The row as the configuration has it."""
         return known("driver", name, self._session.drivers)
 
-    def build(self, row: Driver, ref: str) -> Path:
-        """The folder with what a row's build command makes of a git ref.
+    def build(self, row: Driver, ref: str, again: int) -> Path:
+        """The folder with what a row's build command makes of a git ref; ``again``: which other build of it.
 
         :raises UsageError: if it has none, or there is no such ref.
         :raises BuildError: if it fails.
         """
         if not row.build:
             raise NotBuilt(f"driver {row.name} can't be built from {ref!r}: it has no `build` command")
-        return built(row, ref, self._session.settings.home)
+        return built(row, ref, self._session.settings.home, again)
 
 
 def repeat(item: pytest.Item) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pytest_netbench.errors import UsageError, nearest
-from pytest_netbench.gate.mode import Mode
+from pytest_netbench.gate.mode import Choice, Mode, word
 
 if TYPE_CHECKING:
     import argparse
@@ -152,13 +152,6 @@ def _arms(value: object) -> Arms:
     return arms(ref=ref, cand=cand)
 
 
-def _mode(value: object) -> Mode:
-    words = {one.value: one for one in Mode}
-    if isinstance(value, Mode) or value in words:
-        return value if isinstance(value, Mode) else words[str(value)]
-    raise ValueError(nearest(str(value), words))
-
-
 OPTIONS: tuple[Option, ...] = (
     Option("provider", "provider", _text, "local", "where hosts come from", "NAME"),
     Option(
@@ -198,7 +191,15 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "accept", "", _list, (), "a regression to let pass: TEST METRIC <=8%% REASON (repeatable)", "TEXT", repeat=True
     ),
-    Option("gate", "gate", _mode, Mode.WARN, "what an open verdict does: off, warn (default), strict", "MODE"),
+    Option("gate", "gate", word(Mode), Mode.WARN, "what an open verdict does: off, warn (default), strict", "MODE"),
+    Option(
+        "length",
+        "length",
+        word(Choice),
+        Choice.AUTO,
+        "how long a gated round is: auto (default: the shortest that leaves its start out), given (by the scenario)",
+        "WORD",
+    ),
     Option("out", "out", _path, Path("netbench-results"), "folder for results.json, report.html and logs", "DIR"),
     Option(
         "config", "", _path, None, f"configuration file (default: {FILE}, or [tool.netbench] in pyproject.toml)", "FILE"
@@ -252,6 +253,7 @@ class Settings:
     baselines: tuple[str, ...]
     accept: tuple[str, ...]
     gate: Mode
+    length: Layered[Choice]
     out: Path
     file: Path | None
     keep_hosts: bool
@@ -328,6 +330,7 @@ def settings(*, start: Path, command_line: Mapping[str, Any], environment: Mappi
         baselines=layers["baseline"].over(None),
         accept=layers["accept"].over(None),
         gate=layers["gate"].over(None),
+        length=layers["length"],
         out=layers["out"].over(None),
         file=path,
         keep_hosts=layers["keep-hosts"].over(None),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pytest_netbench.gate.mode import Mode
+from pytest_netbench.gate.mode import Choice, Mode
 from pytest_netbench.marker import EACH
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse, volume
@@ -27,8 +27,8 @@ SPARE = 2
 class Plan:
     """What one test is to run, all layers merged. Times in seconds; ``budget`` for all its rounds together.
 
-    ``contest``: the arms that it runs interleaved, if so. ``mode``: what verdicts do. ``each``: the drivers of a side's
-    hosts in their order, where they differ.
+    ``contest``: the arms that it runs interleaved, if so. ``mode``: what verdicts do. ``length``: who says how long
+    their rounds are. ``each``: the drivers of a side's hosts in their order, where they differ.
     """
 
     nodeid: str
@@ -41,6 +41,7 @@ class Plan:
     budget: float | None
     contest: Contest | None = None
     mode: Mode = Mode.WARN
+    length: Choice = Choice.AUTO
     each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
 
     def need(self) -> Need:

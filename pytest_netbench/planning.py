@@ -103,6 +103,7 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         budget=wanted.budget if share is None else share,
         contest=made,
         mode=chosen.gate,
+        length=chosen.length.over(wanted.length),
     )
 
 

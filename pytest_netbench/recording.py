@@ -74,7 +74,8 @@ def _parcel(item: pytest.Item) -> Parcel:
         thinned(record), outcome=item.stash.get(_OUTCOME, "passed"), note=item.stash.get(_REASON, record.note)
     )
     staging = str(bench.staging / bench.plan.folder) if bench is not None else ""
-    return Parcel(record, staging, str(session.ledger.path) if session.ledger is not None else "")
+    ledger = str(session.ledger.path) if session.ledger is not None else ""
+    return Parcel(record, staging, ledger, tuple(one.text for one in session.accepted))
 
 
 def _never_ran(item: pytest.Item) -> TestRecord:
@@ -107,6 +108,7 @@ def pack(parcel: Parcel) -> str:
             "curves": [dict(one.curves) for one in parcel.record.rounds],
             "staging": parcel.staging,
             "ledger": parcel.ledger,
+            "accepted": list(parcel.accepted),
         }
     )
 
@@ -121,7 +123,7 @@ def unpack(text: str) -> Parcel:
         replace(one, curves={name: tuple((share, value) for share, value in curve) for name, curve in curves.items()})
         for one, curves in zip(record.rounds, whole["curves"], strict=True)
     )
-    return Parcel(replace(record, rounds=rounds), whole["staging"], whole["ledger"])
+    return Parcel(replace(record, rounds=rounds), whole["staging"], whole["ledger"], tuple(whole["accepted"]))
 
 
 # --- in the controller -------------------------------------------------------------------------
@@ -193,11 +195,15 @@ class Recorder:
 
         session = session_of(self._config)
         session.acceptances()
-        old = accept.stale(session.accepted, {test.nodeid: test.verdicts for test in record.tests})
+        told = (accept.acceptance(text) for parcel in self._parcels for text in parcel.accepted)
+        old = accept.stale(
+            session.accepted | dict.fromkeys(told), {test.nodeid: test.verdicts for test in record.tests}
+        )
         notes = [*stale_notes(one.text for one in old)]
         if (name := session.settings.save) is not None:
             path = baseline_file.place(session.settings.home, name)
-            saved = baseline_file.save(path, record, session.settings.reason or "")
+            spread = session.calibration.spread(str(record.environment.get("hash", "")))
+            saved = baseline_file.save(path, record, session.settings.reason or "", spread)
             notes.append(f"baseline {name}: {count(saved, 'test')} stored in {path}")
         return tuple(notes)
 

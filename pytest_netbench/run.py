@@ -25,7 +25,7 @@ from pytest_netbench.result.validity import Budgets, from_outside, judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import Analysis, analyse
 from pytest_netbench.scenario.certificates import certify
-from pytest_netbench.scenario.smaller import smaller
+from pytest_netbench.scenario.scale import smaller
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.telemetry.shift import shifted
 from russula import Coordinator, RussulaError, Target, WorkerFailed
@@ -47,7 +47,7 @@ class Trial:
     ``options``: of each side, as the test gives them. ``timeout``: seconds that a round may take from its start
     instant. ``smaller``: what is run in addition where a driver tells the CPU time of its whole process only.
     ``each``: the drivers of a side's hosts in their order, where they differ. ``slope``: metrics without which a round
-    doesn't count where that is done.
+    doesn't count where that is done. ``mark``: in names of files, what tells it from others of the same test.
     """
 
     scenario: Scenario
@@ -59,6 +59,7 @@ class Trial:
     smaller: Trial | None = None
     each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
     slope: frozenset[str] = frozenset()
+    mark: str = ""
 
     def driver(self, role: Role, index: int = 0) -> Driver:
         """The driver of one host of a side."""
@@ -66,6 +67,15 @@ class Trial:
         if len(drivers) > 1:
             return drivers[index]
         return self.server_driver if role is Role.SERVER else self.client_driver
+
+    @property
+    def narrow(self) -> bool:
+        """Whether each side is one process with one thread, for which a processor is enough."""
+        sides = {Role.SERVER: self.scenario.servers, Role.CLIENT: self.scenario.clients}
+        return all(
+            len(hosts) == 1 and self.driver(role).one_thread and self.options_of(role).get("processes", 1) == 1
+            for role, hosts in sides.items()
+        )
 
     def options_of(self, role: Role, index: int = 0) -> Mapping[str, Any]:
         """The options of one host of a side, with those that it takes by itself because of the other side."""
@@ -83,6 +93,7 @@ def trial(
     by_role: Mapping[Role, Mapping[str, Any]] | None = None,
     each: Mapping[Role, Sequence[Driver]] | None = None,
     slope: frozenset[str] = frozenset(),
+    mark: str = "",
 ) -> Trial:
     """Get a scenario ready: certificates are made where a driver needs them, the longest time is found.
 
@@ -106,7 +117,7 @@ def trial(
     if any(driver.secure for driver in every):
         scenario = certify(scenario)
     longest = timeout if timeout is not None else 2 * analysis.shortest_s + SLACK
-    made = Trial(scenario, analysis, server_driver, client_driver, chosen, longest, each=sides, slope=slope)
+    made = Trial(scenario, analysis, server_driver, client_driver, chosen, longest, each=sides, slope=slope, mark=mark)
     wanted = slope or any(driver.cpu is CpuBy.SLOPE for driver in every)
     less = smaller(scenario, whole_seconds=any(driver.foreign for driver in every)) if wanted else None
     return made if less is None else replace(made, smaller=replace(made, scenario=less, analysis=analyse(less)))

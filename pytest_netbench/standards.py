@@ -22,12 +22,19 @@ class Standards:
     calibration: Calibration = field(default_factory=Calibration)
     machine: Callable[[], Mapping[str, object]] = environment
 
-    def limits(self, nodeid: str, gates: Mapping[str, Gate]) -> Mapping[str, Limits]:
-        """A test's limits, widened by what sessions were measured to differ here."""
+    def limits(self, nodeid: str, gates: Mapping[str, Gate], *, rebuilt: bool = False) -> Mapping[str, Limits]:
+        """A test's limits, widened by what sessions, and where ``rebuilt`` builds, were measured to differ by here."""
         if nodeid not in self.calibration.tests:
             return all_limits(gates)
         here = str(self.machine().get("hash", ""))
-        return all_limits(gates, lambda metric: self.calibration.sigma(nodeid, metric, here))
+
+        def known(metric: str) -> Mapping[str, float]:
+            found = self.calibration.recorded(nodeid, metric, here)
+            if found is None:
+                return {}
+            return {"sigma": found.sigma, "rebuild": found.rebuild if rebuilt else 0.0}
+
+        return all_limits(gates, known)
 
     def against_baselines(
         self, test: TestRecord, bounds: Mapping[str, Limits], *, taken: Container[str]

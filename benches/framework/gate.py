@@ -6,6 +6,8 @@ confirmation by the sessions that follow. Resampled runs are drawn from whole bl
 exchanges, and counted apart. A
 slowdown of 5 % per byte or per operation is put into the candidate's recorded values.
 
+A whole session of four gated scenarios is run with the built-in driver against itself, and timed.
+
 Beside it, the real pytest-benchmark decides on the same rounds by ``--benchmark-compare-fail=mean:5%``: ten rounds of a
 session against ten of another, as stored numbers are used, which it is made to read by a clock that replays them.
 """
@@ -20,7 +22,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from figures import Better, Figure, main, missing
@@ -30,7 +33,9 @@ from pytest_netbench.gate.calibration import Recorded, drawn_run, upper_bound
 from pytest_netbench.gate.decision import LOOKS, MOST, Confirmation, Screen, confirm, confirmation, screen, seen
 from pytest_netbench.gate.estimate import log_ratio
 from pytest_netbench.gate.limits import ALPHA, Gate, Limits, limits
+from pytest_netbench.result import store
 from pytest_netbench.result.catalogue import describe
+from pytest_netbench.result.model import Verdict
 
 SLOWER = math.log1p(0.05)
 ROUNDS = 10
@@ -81,7 +86,57 @@ def live(sessions: list[list[float]], at: int, bounds: Limits) -> tuple[bool, in
     return False, look
 
 
-def measure(quick: bool) -> list[Figure]:
+def measure(quick: bool, only: Callable[[str], bool] = lambda _: True) -> list[Figure]:
+    return [*(session() if only("session_of_4_s") else ()), *recorded(quick)]
+
+
+# --- a session ---------------------------------------------------------------------------------
+
+FOUR = """
+import pytest
+from pytest_netbench import KB, MB, Gate, download, handshakes, requests, upload
+
+BOTH = {"client.cpu_per_byte": Gate(), "server.cpu_per_byte": Gate()}
+
+@pytest.mark.netbench(scenario=download(100 * MB), gate=BOTH)
+def test_download(netbench):
+    netbench.run().no_regression()
+
+@pytest.mark.netbench(scenario=upload(100 * MB), gate=BOTH)
+def test_upload(netbench):
+    netbench.run().no_regression()
+
+@pytest.mark.netbench(scenario=requests(1 * KB, 4 * KB, seconds=0.2), gate={"request.p50": Gate()})
+def test_requests(netbench):
+    netbench.run().no_regression()
+
+@pytest.mark.netbench(scenario=handshakes(seconds=0.2), gate={"connect.p50": Gate()})
+def test_handshakes(netbench):
+    netbench.run().no_regression()
+"""
+
+
+def session() -> Iterator[Figure]:
+    """Four gated scenarios, each as long as it takes, from pytest's start to its end."""
+    with tempfile.TemporaryDirectory(prefix="netbench-session-") as place:
+        Path(place, "test_four.py").write_text(FOUR)
+        command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--netbench-ab=as-is,as-is")
+        began = time.monotonic()
+        subprocess.run((*command, "--netbench-gate=off"), cwd=place, check=True, stdout=subprocess.DEVNULL)
+        took = time.monotonic() - began
+        tests = store.read(Path(place, "netbench-results", "results.json")).tests
+    pairs = [one.comparison.pairs for one in tests if one.comparison is not None]
+    said = ", ".join(f"{one.verdict.value} after {count} pairs" for one, count in zip(tests, pairs, strict=True))
+    yield Figure("session_of_4_s", took, "s", len(tests), 240, why=said)
+    failed = sum(one.verdict is Verdict.FAIL for one in tests)
+    yield Figure("session_false_alarms", failed, "1", len(tests), 0, why=said)
+    yield Figure("session_round_s", took / (2 * sum(pairs)), "s", 2 * sum(pairs))
+
+
+# --- the recorded rounds -----------------------------------------------------------------------
+
+
+def recorded(quick: bool) -> list[Figure]:
     if not CORPUS.exists():
         missing("false_alarms_live", f"there is no corpus: {Path(__file__).with_name('gate_corpus.py')} 15 records one")
         return []

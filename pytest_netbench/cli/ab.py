@@ -12,7 +12,7 @@ from pytest_netbench import options
 NO_TESTS = 5
 """pytest's status where it found none."""
 
-_GIVEN = ("provider", "driver", "rounds", "budget", "gate", "baseline", "accept", "out", "config")
+_GIVEN = ("provider", "driver", "rounds", "budget", "gate", "length", "baseline", "accept", "out", "config")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,29 +6,65 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_netbench import options
+from pytest_netbench.errors import NetbenchError
 
 if TYPE_CHECKING:
-    from pytest_netbench.gate.calibration import Calibration, Sight
+    from pytest_netbench.gate.calibration import Calibration, Recorded, Sight
+    from pytest_netbench.gate.limits import Limits
+    from pytest_netbench.options import Settings
     from pytest_netbench.result.model import SessionRecord
 
-_GIVEN = ("provider", "driver", "budget", "config")
+_GIVEN = ("provider", "driver", "budget", "length", "config")
 NO_TESTS = 5
+
+OF_A_BUILD = 3
+"""Sessions with each other build: its difference is to be known more exactly than eight pairs tell."""
+
+
+class _Failed(NetbenchError):
+    """A session failed; its own words stand above."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Offer the subcommand."""
     parser = commands.add_parser("calibrate", help="measure what the gate can see here", description=__doc__)
     parser.add_argument("path", metavar="PATH", nargs="*", help="tests to calibrate, as for pytest; gated ones count")
-    parser.add_argument("--sessions", metavar="N", type=int, default=10, help="sessions of equal arms (10)")
+    parser.add_argument("--sessions", metavar="N", type=_count(1), default=10, help="sessions of equal arms (10)")
     parser.add_argument("--arm", metavar="ARM", default="as-is", help="what both arms are (default: as the tests are)")
+    parser.add_argument(
+        "--builds",
+        metavar="N",
+        type=_count(0),
+        default=2,
+        help="other builds of the same commit, of drivers that are built (2)",
+    )
+    parser.add_argument("--slower", metavar="ARM", help="an arm that is known to be slower: how often is that caught?")
     parser.add_argument("-k", dest="words", metavar="EXPR", help="only tests whose names fit")
     options.add_to(parser, prefix="", only=_GIVEN)
+
+
+def _count(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text!r}")
+        return int(text)
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The records of all sessions: of equal arms, of each other build against the first, of a slower arm."""
+
+    equal: tuple[SessionRecord, ...]
+    builds: tuple[tuple[SessionRecord, ...], ...] = ()
+    slower: tuple[SessionRecord, ...] = ()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,31 +72,60 @@ def run(args: argparse.Namespace) -> int:
 
     :returns: 1 if a session fails, 5 if no test is gated, else 0.
     """
-    from pytest_netbench.gate.calibration import FILE, to_text
-    from pytest_netbench.result.store import read, write_whole
+    from pytest_netbench.gate.calibration import FILE, sights, to_text
+    from pytest_netbench.gate.gathering import gathered
+    from pytest_netbench.result.store import write_whole
 
     chosen = options.settings(start=Path.cwd(), command_line=options.given(args))
-    records: list[SessionRecord] = []
     with tempfile.TemporaryDirectory(prefix="netbench-calibrate-") as folder:
-        for number in range(max(1, args.sessions)):
-            out = Path(folder) / str(number)
-            done = subprocess.run([sys.executable, "-m", "pytest", *_arguments(args, out)], check=False)
-            if done.returncode:
-                return done.returncode
-            records.append(read(out / "results.json"))
-    found = gathered(records)
+        try:
+            done = _sessions(args, chosen, Path(folder))
+        except _Failed as failure:
+            return int(str(failure))
+    found = gathered(done.equal, done.builds, done.slower, args.slower or "")
     if not found.tests:
         print("netbench: no test is gated: gate={...} in @pytest.mark.netbench(...) is needed", file=sys.stderr)
         return NO_TESTS
-    write_whole(chosen.home / FILE, to_text(found).encode())
-    for line in lines(found):
+    seen = sights(found)
+    write_whole(chosen.home / FILE, to_text(found, seen).encode())
+    for line in lines(found, seen):
         print(line)
     print(f"stored in {chosen.home / FILE}")
     return 0
 
 
-def _arguments(args: argparse.Namespace, out: Path) -> Iterator[str]:
-    yield from ("-q", "-m", "netbench", f"--netbench-ab={args.arm},{args.arm}", "--netbench-gate=off")
+def _sessions(args: argparse.Namespace, chosen: Settings, folder: Path) -> Sessions:
+    from pytest_netbench.drivers.repository import WORKTREE
+    from pytest_netbench.gate.arms import arm
+    from pytest_netbench.result.store import read
+
+    def session(ref: str, cand: str) -> SessionRecord:
+        with tempfile.TemporaryDirectory(dir=folder) as out:
+            done = subprocess.run([sys.executable, "-m", "pytest", *_arguments(args, out, ref, cand)], check=False)
+            if done.returncode:
+                raise _Failed(str(done.returncode))
+            return read(Path(out) / "results.json")
+
+    equal = tuple(session(args.arm, args.arm) for _ in range(args.sessions))
+    builds: tuple[tuple[SessionRecord, ...], ...] = ()
+    if any(_is_built(name, chosen) for record in equal for test in record.tests for name in test.driver.split("/")):
+        ref = arm(args.arm).build or WORKTREE
+        builds = tuple(
+            tuple(session(ref, f"again-{number}:{ref}") for _ in range(OF_A_BUILD))
+            for number in range(1, args.builds + 1)
+        )
+    slower = tuple(session(args.arm, args.slower) for _ in range(args.sessions)) if args.slower else ()
+    return Sessions(equal, builds, slower)
+
+
+def _is_built(names: str, chosen: Settings) -> bool:
+    from pytest_netbench.marker import EACH
+
+    return any(chosen.driver_rows.get(name, {}).get("build") for name in names.split(EACH))
+
+
+def _arguments(args: argparse.Namespace, out: str, ref: str, cand: str) -> Iterator[str]:
+    yield from ("-q", "-m", "netbench", f"--netbench-ab={ref},{cand}", "--netbench-gate=off")
     yield f"--netbench-out={out}"
     if args.words:
         yield from ("-k", args.words)
@@ -72,68 +137,46 @@ def _arguments(args: argparse.Namespace, out: Path) -> Iterator[str]:
     yield from args.path
 
 
-def gathered(records: Iterable[SessionRecord]) -> Calibration:
-    """What the gated metrics of several sessions of equal arms came to."""
-    from pytest_netbench.gate.calibration import Calibration, Recorded
-    from pytest_netbench.gate.limits import Gate
-    from pytest_netbench.gate.pairs import NoRatio, in_order, ratios, usable
-    from pytest_netbench.result.model import Verdict
-
-    found: defaultdict[str, defaultdict[str, list[tuple[tuple[float, ...], bool, float]]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    gates: dict[tuple[str, str], Gate] = {}
-    environment = ""
-    for record in records:
-        environment = str(record.environment.get("hash", ""))
-        for test in record.tests:
-            pairs = usable(in_order(test.rounds))
-            seconds = sum(one.duration_s for pair in pairs for one in pair.rounds.values()) / max(1, len(pairs))
-            for name, one in test.verdicts.items():
-                if one.gated and name in test.gates:
-                    try:
-                        values = tuple(ratios(pairs, name))
-                    except NoRatio:
-                        continue
-                    gates[test.nodeid, name] = Gate(*test.gates[name])
-                    found[test.nodeid][name].append((values, one.state is Verdict.FAIL, seconds))
-    return Calibration(
-        environment,
-        {
-            nodeid: {
-                name: Recorded(
-                    tuple(values for values, _, _ in sessions),
-                    sum(failed for _, failed, _ in sessions),
-                    sum(seconds for _, _, seconds in sessions) / len(sessions),
-                    gates[nodeid, name],
-                )
-                for name, sessions in metrics.items()
-            }
-            for nodeid, metrics in found.items()
-        },
-    )
-
-
-def lines(found: Calibration) -> Iterator[str]:
+def lines(found: Calibration, seen: Mapping[str, Mapping[str, Sight | None]]) -> Iterator[str]:
     """What the gate can and can't see, for people."""
-    from pytest_netbench.gate.calibration import sight
     from pytest_netbench.gate.limits import limits
 
     for nodeid, metrics in found.tests.items():
         yield nodeid
         for name, recorded in metrics.items():
-            seen = sight(recorded, limits(name, recorded.gate))
-            yield f"  {name}: {_said(seen)}" if seen is not None else f"  {name}: too few pairs to say anything"
+            bounds = limits(name, recorded.gate, sigma=recorded.sigma, rebuild=recorded.rebuild)
+            one = seen[nodeid][name]
+            said = ["too few pairs to say anything"] if one is None else _said(one, bounds)
+            yield f"  {name}: {'; '.join([*said, *_measured(recorded)])}"
 
 
-def _said(one: Sight) -> str:
+def _said(one: Sight, bounds: Limits) -> Iterator[str]:
     from pytest_netbench.gate.words import percent
     from pytest_netbench.result.words import count
 
-    power = ", ".join(f"{effect:.0%} {found:.0%}" for effect, found in one.power.items())
-    return (
-        f"sees {percent(one.detectable)} with 40 pairs, {one.seconds:.0f} s; "
+    yield f"{percent(one.detectable)} with 40 pairs, {one.seconds:.0f} s"
+    yield (
         f"{one.alarms} of {count(one.live, 'live run')} and {one.drawn_alarms} of {one.drawn} drawn ones were false "
-        f"alarms (below {percent(one.bound)} with 95 %); caught of regressions: {power}; "
-        f"{one.pairs:.0f} pairs on unchanged code; sessions differ by {percent(one.sigma)}"
+        f"alarms (below {percent(one.bound)} with 95 %)"
     )
+    power = ", ".join(f"{effect:.0%} {found:.0%}" for effect, found in one.power.items())
+    yield f"caught of scaled regressions: {power}"
+    yield f"{one.pairs:.0f} pairs on unchanged code"
+    if bounds.blind:
+        yield f"between builds nothing can be decided: they differ by as much as {percent(bounds.must_detect)}"
+
+
+def _measured(one: Recorded) -> Iterator[str]:
+    from pytest_netbench.gate.estimate import estimate, share
+    from pytest_netbench.gate.words import change, percent
+    from pytest_netbench.result.words import count
+
+    yield f"sessions differ by {percent(share(one.sigma))}"
+    if one.builds:
+        same = sum(not build for build in one.builds)
+        yield f"{count(len(one.builds), 'other build')} of the same commit: " + (
+            "the same, byte for byte" if same == len(one.builds) else f"they differ by {percent(one.rebuild)}"
+        )
+    if one.slower is not None:
+        found = share(estimate(one.slower.ratios).mean) if len(one.slower.ratios) > 1 else 0.0
+        yield f"caught {one.slower.caught} of {one.slower.runs} times in {one.slower.arm}, which is {change(found)}"

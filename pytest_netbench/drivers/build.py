@@ -61,13 +61,17 @@ _GRACE, _PAUSE, _ANSWER = 5.0, 0.1, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One build, done or not. ``out``: the folder with its products, at a path that is known before."""
+    """One build, done or not. ``out``: the folder with its products, at a path that is known before.
+
+    ``again``: 0, or which other build of the same source it is, made from nothing at the same path.
+    """
 
     driver: Driver
     repository: Repository
     source: Source
     root: Path
     key: str
+    again: int = 0
 
     @property
     def out(self) -> Path:
@@ -83,18 +87,20 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "netbench" / "builds"
 
 
-def plan(driver: Driver, ref: str, folder: Path) -> Build:
+def plan(driver: Driver, ref: str, folder: Path, again: int = 0) -> Build:
     """The build of a row at a ref of the repository that ``folder`` belongs to; nothing is built yet.
+
+    ``again``: which other build of the same, 0 for the one that is kept.
 
     :raises UsageError: if the folder is in no repository, or that has no such ref.
     """
     repository = Repository.at(folder)
     source = repository.source(ref)
     root = cache() / hashlib.sha256(str(repository.top).encode()).hexdigest()[:16]
-    return Build(driver, repository, source, root, _key(driver, source, repository))
+    return Build(driver, repository, source, root, _key(driver, source, repository, again), again)
 
 
-def built(driver: Driver, ref: str, folder: Path) -> Path:
+def built(driver: Driver, ref: str, folder: Path, again: int = 0) -> Path:
     """The folder with the products of a row's build at a ref: as it was built before, or built now.
 
     ``ref``: any of git's, ``merge-base`` (where HEAD left the main branch), or ``worktree`` (the working tree as it is,
@@ -103,7 +109,7 @@ def built(driver: Driver, ref: str, folder: Path) -> Path:
     :raises UsageError: if the folder is in no repository, or that has no such ref.
     :raises BuildError: if the build fails; with the last lines that it printed, and where all of them are.
     """
-    return ensure(plan(driver, ref, folder))
+    return ensure(plan(driver, ref, folder, again))
 
 
 def at(driver: Driver, out: Path) -> Driver:
@@ -144,7 +150,7 @@ def ensure(build: Build) -> Path:
     return build.out
 
 
-def _key(driver: Driver, source: Source, repository: Repository) -> str:
+def _key(driver: Driver, source: Source, repository: Repository, again: int) -> str:
     """What tells two builds apart: source, command, tools, flags."""
     flags = sorted(
         f"{name}={value}"
@@ -152,7 +158,7 @@ def _key(driver: Driver, source: Source, repository: Repository) -> str:
         if name in _FLAGS or (name.startswith(_FAMILIES) and name not in _NO_FLAGS)
     )
     tools = [_answer(command, repository.top) for command in driver.toolchain or TOOLCHAIN]
-    whole = "\0".join([source.tree, driver.build, *tools, *flags])
+    whole = "\0".join([source.tree, driver.build, *tools, *flags, *([f"again {again}"] if again else [])])
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
@@ -204,7 +210,8 @@ def end_abandoned(products: Path) -> None:
 def _build(build: Build, lock: int) -> None:
     """Lay out the source, run the command, move its products to where they are looked for."""
     source, unfinished, products = build.root / "source", build.root / "unfinished", build.root / PRODUCTS
-    clean = unfinished.exists()  # what a build that was killed left in the source isn't built upon
+    # What a build that was killed left in the source isn't built upon; one that is made again begins with nothing.
+    clean = unfinished.exists() or build.again > 0
     unfinished.touch()
     shutil.rmtree(products, ignore_errors=True)
     products.mkdir()

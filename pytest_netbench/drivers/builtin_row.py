@@ -79,6 +79,10 @@ _QUIC: Mapping[str, OptionSpec] = {
     ),
 }
 
+_SLOW: Mapping[str, OptionSpec] = {
+    "slow.ns_per_byte": OptionSpec(OptionKind.TEXT, "CPU time spent on each byte received, to try a gate, as 0.05"),
+}
+
 _FEATURES = frozenset(one.word for one in PLAIN) | {"repeat", "schedule", "fresh_streams", "hold"}
 
 _TCP = Driver(
@@ -88,11 +92,12 @@ _TCP = Driver(
     output=OutputFormat.REPORT,
     ends=dict.fromkeys(Role, (End.EXIT_0,)),
     transport=Transport.TCP,
-    options=_OPTIONS,
+    options={**_OPTIONS, **_SLOW},
     configures=True,
     features=_FEATURES,
     multiplexes=True,
     dumps_stacks=True,
+    one_thread=True,
 )
 
 ROWS: Mapping[str, Driver] = {

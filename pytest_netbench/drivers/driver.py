@@ -164,7 +164,7 @@ class Driver:
     commands; ``toolchain``: commands whose output says with what; ``out``: what stands in the place of ``$OUT``.
     ``cpu``: how CPU time is had where the driver tells that of its whole process only. ``meets``: options that it
     takes by itself where the other side is of that family. ``modules``: of Python, that it needs; on other hosts it
-    says itself that they are missing.
+    says itself that they are missing. ``one_thread``: a process of it never uses more than one processor.
     """
 
     name: str
@@ -195,6 +195,7 @@ class Driver:
     cpu: CpuBy = CpuBy.PROCESS
     meets: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=lambda: MappingProxyType({}))
     modules: tuple[str, ...] = ()
+    one_thread: bool = False
 
     @property
     def can_be_armed(self) -> bool:

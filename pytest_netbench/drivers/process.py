@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 MARK = "NETBENCH_TREE"
 """The variable whose value tells one driver's processes from another's."""
 
-LEAST_TO_HALVE = 4
-"""Processors below which drivers that share a machine share all of them."""
-
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TAIL = 4000
@@ -61,8 +58,8 @@ class Exit:
 
 
 def half_of(cpus: set[int], half: int | None) -> frozenset[int] | None:
-    """The processors of one half; None for all, also where a half would be one, on which threads only queue."""
-    if half is None or len(cpus) < LEAST_TO_HALVE:
+    """The processors of one half; None for all, also where there is only one."""
+    if half is None or len(cpus) < 2:  # noqa: PLR2004 - a half each
         return None
     ordered, middle = sorted(cpus), len(cpus) // 2
     return frozenset(ordered[middle:] if half else ordered[:middle])

@@ -57,6 +57,7 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "out": driver.out,
         "cpu": driver.cpu.value,
         "modules": list(driver.modules),
+        "one_thread": driver.one_thread,
         "meets": {name: dict(options) for name, options in driver.meets.items()},
     }
 
@@ -106,6 +107,7 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         out=row["out"],
         cpu=CpuBy(row["cpu"]),
         modules=tuple(row["modules"]),
+        one_thread=row["one_thread"],
         meets={name: dict(options) for name, options in row["meets"].items()},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ MARK = "@"
 """Between the name of a driver's row and that of one arm's programs for it."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_AGAIN = re.compile(r"again(?:-([1-9]\d*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,9 @@ class Arm:
     """One of two ways to run a test; what is left out is as the test has it.
 
     ``driver``: a row by its name. ``build``: a git ref from which that row's ``build`` command makes it, or
-    ``merge-base`` (where this branch left the main one) or ``worktree`` (what lies in the working tree). ``path``: a
-    folder with its programs. ``options``: of the driver, by name. ``link``: between the hosts.
+    ``merge-base`` (where this branch left the main one) or ``worktree`` (what lies in the working tree). ``again``:
+    which other build of the same source, 0 for the first. ``path``: a folder with its programs. ``options``: of the
+    driver, by name. ``link``: between the hosts.
 
     :raises UsageError: if both a build and a path are given.
     """
@@ -43,6 +46,7 @@ class Arm:
     options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     link: Link | None = None
     texts: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    again: int = 0
 
     def __post_init__(self) -> None:
         if self.build is not None and self.path is not None:
@@ -52,7 +56,7 @@ class Arm:
         options = {**self.options, **self.texts}
         parts = [
             self.driver or "",
-            self.build or "",
+            (f"{self.build} built again" if self.again else self.build) or "",
             str(self.path or ""),
             *(f"{name}={value}" for name, value in options.items()),
             "" if self.link is None else str(self.link),
@@ -72,9 +76,9 @@ class Arms:
 def arms(driver: str | None = None, *, ref: Arm | str, cand: Arm | str, role: str | None = None) -> Arms:
     """Two arms of a test, for ``@pytest.mark.netbench(ab=arms(...))``.
 
-    ``ref`` and ``cand`` are arms, or texts as on the command line: a git ref, ``driver:NAME``, ``path:DIR``,
-    ``option:KEY=VALUE``. ``driver``: of both, where they name none. ``role``: ``"server"`` or ``"client"``, if only
-    that side differs; the other is the reference's in both arms.
+    ``ref`` and ``cand`` are arms, or texts as on the command line: a git ref, ``again:REF`` (another build of it),
+    ``driver:NAME``, ``path:DIR``, ``option:KEY=VALUE``. ``driver``: of both, where they name none. ``role``:
+    ``"server"`` or ``"client"``, if only that side differs; the other is the reference's in both arms.
 
     :raises UsageError: for a malformed text, or an unknown role.
     """
@@ -107,7 +111,9 @@ def arm(text: str) -> Arm:
             name, equals, setting = value.partition("=")
             if name and equals:
                 return Arm(texts=MappingProxyType({name: setting}))
-    raise UsageError(f"arm {text!r}: expected a git ref, driver:NAME, path:DIR or option:KEY=VALUE")
+    if value and (match := _AGAIN.fullmatch(kind)):
+        return Arm(build=value, again=int(match[1] or 1))
+    raise UsageError(f"arm {text!r}: expected a git ref, again:REF, driver:NAME, path:DIR or option:KEY=VALUE")
 
 
 def two(text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_netbench.errors import ResultsError, UsageError, nearest
@@ -60,14 +61,17 @@ def read(path: Path) -> Baseline:
         raise ResultsError(f"can't read {path}: {error.strerror or error}") from error
 
 
-def save(path: Path, session: SessionRecord, reason: str) -> int:
+def save(path: Path, session: SessionRecord, reason: str, spread: float = 0.0) -> int:
     """Put the session's numbers into a baseline; how many tests they are. Tests that weren't run stay as they are.
+
+    ``spread``: by what share sessions were measured to differ here.
 
     :raises ResultsError: if the file can't be read or written.
     """
     with _alone(path):
         before = read(path) if path.exists() else Baseline()
-        write_whole(path, to_text(before.with_session(session, commit(path.parents[2]), reason)).encode())
+        now = replace(before.with_session(session, commit(path.parents[2]), reason), spread=spread)
+        write_whole(path, to_text(now).encode())
     return sum(bool(test.summary) for test in session.tests)
 
 

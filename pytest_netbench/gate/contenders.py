@@ -29,8 +29,8 @@ class Rows(Protocol):
     def raw(self, name: str) -> Driver:
         """The row as it stands in the table."""
 
-    def build(self, row: Driver, ref: str) -> Path:
-        """The folder with what a row's build command makes of a git ref."""
+    def build(self, row: Driver, ref: str, again: int) -> Path:
+        """The folder with what a row's build command makes of a git ref; ``again``: which other build of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,14 @@ class Contender:
         return (self.link, self.options) == (other.link, other.options) and all(
             [programs(row, role) for row in self.drivers[role]] == [programs(row, role) for row in other.drivers[role]]
             for role in Role
+        )
+
+    def rebuilds(self, other: Contender) -> bool:
+        """Whether the same row's programs are others there, so that building alone may have made a difference."""
+        return any(
+            row.name.partition(MARK)[0] == far.name.partition(MARK)[0] and programs(row, role) != programs(far, role)
+            for role in Role
+            for row, far in zip(self.drivers[role], other.drivers[role], strict=False)
         )
 
 
@@ -95,7 +103,7 @@ def _contender(
         if one.path is not None:
             drivers[role] = tuple(placed(row, one.path) for row in raw)
         elif one.build is not None:
-            drivers[role] = tuple(placed(row, rows.build(row, one.build)) for row in raw)
+            drivers[role] = tuple(placed(row, rows.build(row, one.build, one.again)) for row in raw)
         else:
             drivers[role] = tuple(rows.ready(each) for each in names)
     named = any(given is not None for given in (one.driver, one.build, one.path))

@@ -7,6 +7,7 @@ follows Student's t nearly; a few spoilt pairs move neither. All logarithms are 
 from __future__ import annotations
 
 import math
+import random
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from pytest_netbench.result.model import Better, Interval
 
 LEAST = 2
 """Values below which nothing can be estimated."""
+
+FLIPS = 20_000
+"""Draws of coins: enough for an error rate that is shared out over a hundred gated figures."""
 
 POWER = 0.95
 """How likely a regression of the size that must be detected is to be found with the required pairs."""
@@ -80,6 +84,24 @@ def log_ratio(reference: float, candidate: float, better: Better) -> float:
 def share(logarithm: float) -> float:
     """A log ratio as a share: 0.05 for 5 % more cost; never above what a float holds."""
     return math.expm1(min(logarithm, 700.0))
+
+
+def flipped(ratios: Sequence[float], trim: float = TRIM) -> float:
+    """How likely so large a trimmed mean is where both arms are the same, by exchanging the arms of pairs by coins.
+
+    It assumes nothing but that a pair's noise is as likely to be for as against an arm (Fisher's randomisation test, by
+    ``FLIPS`` draws of which the pairs themselves are one). The same pairs always give the same answer.
+
+    :raises ValueError: for less than two.
+    """
+    sought, coins = estimate(ratios, trim).mean, random.Random(len(ratios))  # noqa: S311 - draws, not keys
+    cut, n = int(trim * len(ratios)), len(ratios)
+    above = 1
+    for _ in range(FLIPS - 1):
+        signs = coins.getrandbits(n)
+        drawn = sorted(one if signs >> at & 1 else -one for at, one in enumerate(ratios))
+        above += math.fsum(drawn[cut : n - cut]) / (n - 2 * cut) >= sought
+    return above / FLIPS
 
 
 def estimate(ratios: Sequence[float], trim: float = TRIM) -> Estimate:

@@ -60,8 +60,7 @@ def _repeat(result: Result) -> Iterator[str]:
     compared = result.comparison
     if compared is None:
         return
-    if compared.note:
-        yield compared.note
+    yield from (text for text in (compared.note, compared.length) if text)
     if compared.attempt > 1:
         yield "this is what the first attempt found: a gated test that is run again isn't measured again"
     if compared.repeat:

@@ -97,6 +97,8 @@ def limits(name: str, gate: Gate, *, sigma: float = 0.0, rebuild: float = 0.0) -
     return Limits(describe(name).better, low, high, sigma=sigma, rebuild=rebuild)
 
 
-def all_limits(gates: Mapping[str, Gate], sigma: Callable[[str], float] = lambda _: 0.0) -> Mapping[str, Limits]:
-    """The limits of each declared metric; ``sigma`` of a metric: what differs between sessions."""
-    return MappingProxyType({name: limits(name, gate, sigma=sigma(name)) for name, gate in gates.items()})
+def all_limits(
+    gates: Mapping[str, Gate], known: Callable[[str], Mapping[str, float]] = lambda _: {}
+) -> Mapping[str, Limits]:
+    """The limits of each declared metric; ``known`` of a metric: its ``sigma`` and ``rebuild``, where calibrated."""
+    return MappingProxyType({name: limits(name, gate, **known(name)) for name, gate in gates.items()})

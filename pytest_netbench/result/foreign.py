@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pytest_netbench.roles import Role
 from pytest_netbench.telemetry.model import HostReport, MachineUse
 
-LEAST_S = 0.5
-"""CPU seconds below which a window has too few of the kernel's ticks for a share."""
+LEAST_S = 0.15
+"""CPU seconds of all processors below which a window has too few of the kernel's ticks for a share; 15 tell a tenth."""
 
 
 def foreign_share(hosts: Sequence[HostReport]) -> float | None:

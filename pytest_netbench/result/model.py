@@ -125,7 +125,8 @@ class Comparison:
 
     ``entries``: gated metrics of all tests of the session, over which the error rate is shared out. ``pairs`` were run,
     ``excluded`` of them don't count for what neither arm caused. ``attempt``: 1, or how often the test was run again.
-    ``repeat``: the command that does it again.
+    ``repeat``: the command that does it again. ``scale``: how many times as long as the scenario says the rounds were,
+    ``length`` why, in a sentence.
     """
 
     ref: str
@@ -137,6 +138,8 @@ class Comparison:
     attempt: int = 1
     repeat: str = ""
     note: str = ""
+    scale: float = 1.0
+    length: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ def comparison_to_json(one: Comparison) -> dict[str, Any]:
         "attempt": one.attempt,
         "repeat": one.repeat,
         "note": one.note,
+        "scale": one.scale,
+        "length": one.length,
     }
 
 
@@ -86,4 +88,6 @@ def read_comparison(one: Element) -> Comparison:
         attempt=one.get("attempt", reading.whole_number),
         repeat=one.get("repeat", reading.text),
         note=one.get("note", reading.text),
+        scale=one.get("scale", reading.number, 1.0),
+        length=one.get("length", reading.text, ""),
     )

@@ -78,6 +78,17 @@ def test_every_ref_is_built_at_the_same_path(home: Path) -> None:
     assert len(set(log(home))) == 2  # one place of the source, one of the products
 
 
+def test_the_same_source_is_built_again(home: Path) -> None:
+    """From nothing, at the same path, into another folder; each number once."""
+    driver = mine(f"test ! -e left.o && {BUILD} && touch left.o")
+    first = build.built(driver, "HEAD", home)
+    outs = [build.built(driver, "HEAD", home, again) for again in (1, 2, 1)]
+    assert len({first, *outs}) == 3
+    assert outs[0] == outs[2]
+    assert len(log(home)) == 6
+    assert len(set(log(home))) == 2
+
+
 def test_the_working_tree_is_built_as_it_is(home: Path) -> None:
     """With what isn't committed, and new files; what is ignored, and what a run leaves, makes no other source of it."""
     (home / "tool").write_text("three")

@@ -174,9 +174,11 @@ async def test_a_driver_runs_on_the_processors_that_it_is_given(tmp_path: Path) 
         ({0, 1, 2, 3}, 1, {2, 3}),
         ({7, 5, 3, 1, 9}, 1, {5, 7, 9}),
         ({0, 1, 2, 3}, None, None),
-        ({0, 1}, 0, None),
+        ({0, 1}, 0, {0}),
+        ({0, 1}, 1, {1}),
+        ({3}, 0, None),
     ],
 )
 def test_halves_of_a_machine(cpus: set[int], half: int | None, expected: set[int] | None) -> None:
-    """Two halves without overlap; a machine that is too small for that is shared."""
+    """Two halves without overlap; a single processor is shared."""
     assert half_of(cpus, half) == expected

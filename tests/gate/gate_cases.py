@@ -15,12 +15,12 @@ CPU = "server.cpu_per_byte"
 
 
 def round_(arm: str, index: int = 0, value: float = 1e-9, **more: Any) -> Round:
-    """A valid round of an arm, in which a byte costs the server so much."""
+    """A valid round of an arm, in which a byte costs the server so much; two begin a second."""
     given: dict[str, Any] = {"metrics": {CPU: value, "goodput": 1 / value}, "validity": ()}
     return Round(
         index=index,
         arm=arm,
-        started="now",
+        started=f"2026-01-01T00:{index // 120 % 60:02}:{index / 2 % 60:06.3f}Z",
         duration_s=1.0,
         start_skew_s=0.0,
         armed=True,

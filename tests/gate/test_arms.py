@@ -41,7 +41,7 @@ class Table:
 
     raw = ready
 
-    def build(self, row: Driver, ref: str) -> Path:
+    def build(self, row: Driver, ref: str, again: int) -> Path:
         if self.out is None:
             raise BuildError(f"the build of {row.name} at {ref} exited with status 1")
         return self.out
@@ -69,6 +69,8 @@ def programs(folder: Path, text: str = "#!/bin/sh\n") -> Path:
     [
         ("merge-base", Arm(build="merge-base")),
         (" v1.2 ", Arm(build="v1.2")),
+        ("again:main", Arm(build="main", again=1)),
+        ("again-3:main", Arm(build="main", again=3)),
         ("driver:s2n-quic", Arm(driver="s2n-quic")),
         ("path:/opt/nb", Arm(path=Path("/opt/nb"))),
         ("option:cc=bbr", Arm(texts={"cc": "bbr"})),
@@ -80,7 +82,7 @@ def test_an_arm_as_text(text: str, expected: Arm) -> None:
     assert arm(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "driver:", "path:", "option:cc", "option:=1", "docker:x"])
+@pytest.mark.parametrize("text", ["", "driver:", "path:", "option:cc", "option:=1", "docker:x", "again:", "again-0:x"])
 def test_a_malformed_arm_is_refused(text: str) -> None:
     """The error says what an arm looks like."""
     with pytest.raises(UsageError, match="driver:NAME"):

@@ -63,6 +63,15 @@ def test_a_suspect_that_stays_open() -> None:
     assert confirm(ratios(60, 0.03, 0.4), ratios(8, 0.05), LIMITS, 0.01, last=True) is Confirmation.OPEN
 
 
+def test_without_a_tolerance_exchanged_arms_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Student's t calls a regression isn't one unless the coins say so; with a tolerance they aren't asked."""
+    fresh, exact = ratios(20, 0.05, seed=2), Limits(Better.LOWER, 0.0, 0.05)
+    assert confirm(fresh, [], exact, 0.0025, last=True) is Confirmation.FAIL
+    monkeypatch.setattr("pytest_netbench.gate.decision.flipped", lambda *_: 1.0)
+    assert confirm(fresh, [], exact, 0.0025, last=True) is Confirmation.OPEN
+    assert confirm(fresh, [], LIMITS, 0.0025, last=True) is Confirmation.FAIL
+
+
 @pytest.mark.parametrize("most", [20, 30, 40, 60])
 def test_a_confirmation_spends_its_error_rate_once(most: int) -> None:
     """The shares of its looks add up to one, however many pairs it may take."""

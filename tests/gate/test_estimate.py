@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import mstats
 
-from pytest_netbench.gate.estimate import Estimate, estimate, hodges_lehmann, log_ratio, share
+from pytest_netbench.gate.estimate import Estimate, estimate, flipped, hodges_lehmann, log_ratio, share
 from pytest_netbench.result.model import Better
 
 RATIOS = st.lists(st.floats(-0.5, 0.5).map(lambda one: round(one, 9)), min_size=8, max_size=60)
@@ -112,3 +114,25 @@ def test_one_pair_is_no_estimate() -> None:
     """Two are the least."""
     with pytest.raises(ValueError, match="needs 2 pairs"):
         estimate([0.1])
+
+
+def test_arms_exchanged_by_coins_are_counted() -> None:
+    """As all exchanges of eight pairs say that there are."""
+    ratios = [0.05, 0.02, -0.01, 0.04, 0.03, 0.06, -0.02, 0.01]
+    means = [
+        estimate([sign * one for sign, one in zip(signs, ratios, strict=True)]).mean
+        for signs in itertools.product((1, -1), repeat=8)
+    ]
+    exact = sum(one >= estimate(ratios).mean - 1e-12 for one in means) / len(means)
+    assert flipped(ratios) == pytest.approx(exact, abs=0.01)
+    assert flipped(ratios) == flipped(ratios)
+
+
+def test_exchanged_arms_alarm_as_rarely_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1,000 runs of equal arms with heavy tails, 5 % at the level of 5 %; and a true effect is hardly missed."""
+    monkeypatch.setattr("pytest_netbench.gate.estimate.FLIPS", 400)
+    rng = random.Random(9)
+    noise = [[rng.gauss(0, 0.03) * (10 if rng.random() < 0.1 else 1) for _ in range(20)] for _ in range(1000)]
+    alarms = sum(flipped(one) <= 0.05 for one in noise)
+    assert alarms <= stats.binom.ppf(0.999, 1000, 0.05)
+    assert sum(flipped([each + 0.05 for each in one]) <= 0.05 for one in noise[:100]) >= 95

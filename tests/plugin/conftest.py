@@ -21,6 +21,28 @@ def test_ping(netbench):
 """
 
 
+PLAYED = """
+from pytest_netbench import run
+from pytest_netbench.result.model import Round
+import random
+
+async def carry_out(stage, seen=[0], rng=random.Random(3)):
+    seen[0] += 1
+    cost = rng.lognormvariate(0, 0.01) * (1 + (stage.arm == "cand") * EFFECT)
+    metrics = {name: cost for name in ("client.cpu_per_op", "ping_1KB.p50", "response.p50")} | {"goodput": 1 / cost}
+    seconds = stage.trial.analysis.shortest_s + 0.005
+    started = f"2026-01-01T00:{seen[0] // 60 % 60:02}:{seen[0] % 60:02}Z"
+    return Round(stage.index, stage.arm, started, seconds, metrics, 0.0, True, 0, ())
+
+run.carry_out = carry_out
+"""
+
+
+def play(pytester: pytest.Pytester, effect: float = 0.0) -> None:
+    """In this project rounds are played, not run: a candidate's cost more by a share. Hosts are made all the same."""
+    pytester.makeconftest(PLAYED.replace("EFFECT", str(effect)))
+
+
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ledgers of these runs don't mix with the user's, nor variables of the user's with these runs."""

@@ -1,4 +1,4 @@
-"""Do stored baselines, acceptances and CI's reports work in real pytest runs?"""
+"""Do stored baselines, acceptances and CI's reports work in real pytest runs, whose rounds are played?"""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any
 import pytest
 
 from pytest_netbench.cli.ab import add_parser, arguments
-from tests.plugin.conftest import results
+from tests.plugin.conftest import play, results
 
 GATED = """
 import pytest
 from pytest_netbench import KB, Gate, ms, ping
 
-@pytest.mark.netbench(scenario=ping(time=50 * ms, size=[1 * KB]), gate={"ping_1KB.p50": Gate()})
+@pytest.mark.netbench(scenario=ping(time=50 * ms, size=[1 * KB]), length="given", gate={"ping_1KB.p50": Gate()})
 def test_ping(netbench):
     netbench.run().no_regression()
 """
 
 
 def stored(project: pytest.Pytester, *options: str) -> Any:
+    play(project)
     project.makepyfile(test_ping=GATED)
     outcome = project.runpytest_subprocess("test_ping.py", "--netbench-save", "main", *options)
     outcome.assert_outcomes(passed=1)
@@ -90,6 +91,17 @@ def test_an_acceptance_lets_pass_and_a_stale_one_is_said(project: pytest.Pyteste
     outcome.stdout.fnmatch_lines(["stale: nothing needed to be accepted by `test_ping ping_1KB.p50 *`"])
 
 
+def test_arms_that_are_also_held_against_stored_numbers_run_rounds_of_that_length(project: pytest.Pytester) -> None:
+    """A round that is twice as long has other numbers; both verdicts stand beside each other."""
+    stored(project)
+    project.makepyfile(test_ping=GATED.replace('length="given", ', ""))
+    options = ("--netbench-ab", "as-is,as-is", "--netbench-baseline", "main")
+    project.runpytest_subprocess("test_ping.py", *options).assert_outcomes(passed=1)
+    found = results(project)["tests"][0]["verdict"]
+    assert found["comparison"]["length"] == "rounds are as the scenario says: stored numbers are of such"
+    assert {"ping_1KB.p50", "ping_1KB.p50 (against main)"} <= set(found["metrics"])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -147,14 +159,14 @@ def test_the_subcommand_is_pytest_with_two_arms(project: pytest.Pytester) -> Non
     assert (done.returncode, "no benchmark here" in done.stderr) == (5, True)
 
 
-@pytest.mark.timeout(180)
 def test_a_calibration_says_what_the_gate_sees_here(project: pytest.Pytester) -> None:
     """Two sessions of equal arms, stored beside the configuration, and heeded by the next run."""
+    play(project)
     project.makepyfile(test_ping=GATED.replace("Gate()", "Gate(0.9, 0.99)"))
     program = [sys.executable, "-m", "pytest_netbench.cli.main", "calibrate", "test_ping.py", "--sessions", "2"]
     done = subprocess.run(program, capture_output=True, text=True, cwd=project.path, check=False)
     assert done.returncode == 0, done.stderr
-    assert "  ping_1KB.p50: sees " in done.stdout
+    assert " % with 40 pairs, " in done.stdout
     assert "of 2 live runs and 0 of 400 drawn ones were false alarms" in done.stdout
     stored_there = json.loads((project.path / ".netbench" / "calibration.json").read_text())
     (metrics,) = stored_there["tests"].values()

@@ -1,4 +1,4 @@
-"""Does a gated test behave as its author expects? Each a real pytest run with two arms."""
+"""Does a gated test behave as its author expects? Each a real pytest run with two arms; many with rounds played."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import pytest
 
 import pytest_netbench
 from pytest_netbench.gate.decision import LOOKS
-from tests.plugin.conftest import results
+from tests.plugin.conftest import PLAYED, play, results
 
 WIDE = """
 import pytest
 from pytest_netbench import KB, Gate, ms, ping
 
 @pytest.mark.netbench(
-    scenario=ping(time=50 * ms, size=[1 * KB]), gate={"client.cpu_per_op": Gate(fail_above=0.9, must_detect=0.99)}
+    scenario=ping(time=50 * ms, size=[1 * KB]), length="given",
+    gate={"client.cpu_per_op": Gate(fail_above=0.9, must_detect=0.99)}
 )
 def test_ping(netbench):
     netbench.run().no_regression()
@@ -28,11 +29,23 @@ import pytest
 from pytest_netbench import MB, Arm, Gate, arms, download
 
 @pytest.mark.netbench(
-    scenario=download(4 * MB), seed=11, gate={"goodput": Gate(fail_above=0.1, must_detect=0.5)},
+    scenario=download(4 * MB), length="given", seed=11, gate={"goodput": Gate(fail_above=0.1, must_detect=0.5)},
     ab=arms(ref="driver:tcp", cand=Arm("tcp", options={"tcp.receive_buffer": 2_000}), role="client"),
 )
 def test_download(netbench):
     netbench.run().no_regression()
+"""
+
+
+RERUNS = """
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):
+    for item.execution_count in (1, 2) if nextitem else (1,):
+        item._initrequest()
+        for report in runtestprotocol(item, nextitem=nextitem, log=False):
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 """
 
 
@@ -70,6 +83,18 @@ def test_two_equal_arms_pass_and_say_that_they_are_equal(project: pytest.Pyteste
     assert test["gate"] == {"client.cpu_per_op": {"fail_above": 0.9, "must_detect": 0.99}}
 
 
+def test_a_round_is_as_long_as_its_pilot_finds(project: pytest.Pytester) -> None:
+    """50 ms of pings become 100, the same for both arms; results.json says how many times, and why."""
+    play(project)
+    project.makepyfile(test_ping=WIDE.replace('length="given",', ""))
+    project.runpytest_subprocess("test_ping.py", "--netbench-ab", "driver:tcp,driver:tcp").assert_outcomes(passed=1)
+    (test,) = results(project)["tests"]
+    found = test["verdict"]["comparison"]
+    assert found["scale"] == 2
+    assert found["length"].startswith("rounds are 2 times what the scenario says: one takes 0.11 s")
+    assert all(one["duration_s"] > 0.1 for one in test["rounds"])
+
+
 def test_without_a_reference_it_passes_as_none(project: pytest.Pytester) -> None:
     """Nothing to compare with: so many rounds as usual, and the verdict says so."""
     project.makepyfile(test_ping=WIDE)
@@ -79,9 +104,9 @@ def test_without_a_reference_it_passes_as_none(project: pytest.Pytester) -> None
     assert test["reason"] == "no reference to compare client.cpu_per_op with"
 
 
-@pytest.mark.timeout(120)
 def test_a_regression_fails_with_its_evidence(project: pytest.Pytester) -> None:
-    """A client whose buffer holds two kilobytes: what, how much, limits, both arms' rounds, and how to repeat it."""
+    """What, how much, limits, both arms' rounds, how long these were, and how to repeat it."""
+    play(project, effect=1.0)
     project.makepyfile(test_slow=SLOW)
     outcome = project.runpytest_subprocess("test_slow.py", "--netbench-rounds", "2")
     outcome.assert_outcomes(failed=1)
@@ -91,7 +116,7 @@ def test_a_regression_fails_with_its_evidence(project: pytest.Pytester) -> None:
             "*limits: fails above 10 %, must detect 50 %*",
             "*ref (tcp): *B/s*",
             "*cand (tcp tcp.receive_buffer=2000): *B/s*",
-            "*rounds: *netbench-results/runs/*",
+            "*rounds are as the scenario says: that is wanted",
             "*repeat: pytest 'test_slow.py::test_download?tcp?' --netbench-rounds 2  (seed 11, 1 gated*",
         ]
     )
@@ -99,9 +124,9 @@ def test_a_regression_fails_with_its_evidence(project: pytest.Pytester) -> None:
     assert (test["outcome"], test["verdict"]["state"]) == ("failed", "fail")
 
 
-@pytest.mark.timeout(120)
 def test_a_gate_that_is_off_shows_and_fails_nothing(project: pytest.Pytester) -> None:
     """The verdict stays what it is."""
+    play(project, effect=1.0)
     project.makepyfile(test_slow=SLOW)
     project.runpytest_subprocess("test_slow.py", "--netbench-gate", "off").assert_outcomes(passed=1)
     assert results(project)["tests"][0]["verdict"]["state"] == "fail"
@@ -116,6 +141,17 @@ def test_an_arm_that_crashes_in_half_of_its_rounds_is_invalid(project: pytest.Py
     outcome = project.runpytest_subprocess("test_ping.py", "--netbench-ab", f"path:{good},path:{bad}")
     outcome.assert_outcomes(failed=1)
     outcome.stdout.fnmatch_lines(["*RunError: arm cand (*bad): *exited with status 3*"])
+    assert results(project)["tests"][0]["verdict"]["state"] == "invalid"
+
+
+def test_an_arm_that_doesnt_start_is_invalid(project: pytest.Pytester) -> None:
+    """Its program is there, and ends at once: the test fails with its status and its words."""
+    good, bad = programs(project.path / "good"), programs(project.path / "bad", "echo no licence >&2; exit 9")
+    own_driver(project, good)
+    project.makepyfile(test_ping=WIDE)
+    outcome = project.runpytest_subprocess("test_ping.py", "--netbench-ab", f"path:{good},path:{bad}")
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(["*RunError: arm cand (*bad): *exited with status 9*", "*no licence*"])
     assert results(project)["tests"][0]["verdict"]["state"] == "invalid"
 
 
@@ -214,18 +250,7 @@ def test_a_link_that_the_provider_cant_have_skips(project: pytest.Pytester) -> N
 
 def test_a_gated_test_that_is_run_again_is_told_what_it_came_to(project: pytest.Pytester) -> None:
     """As reruns of flaky tests do: no round is run a second time, the attempt is recorded."""
-    project.makeconftest(
-        """
-        from _pytest.runner import runtestprotocol
-
-        def pytest_runtest_protocol(item, nextitem):
-            for item.execution_count in (1, 2) if nextitem else (1,):
-                item._initrequest()
-                for report in runtestprotocol(item, nextitem=nextitem, log=False):
-                    item.ihook.pytest_runtest_logreport(report=report)
-            return True
-        """
-    )
+    project.makeconftest(PLAYED.replace("EFFECT", "0") + RERUNS)
     project.makepyfile(test_ping=f"{WIDE}\n\ndef test_last():\n    pass\n")
     project.runpytest_subprocess("test_ping.py", "--netbench-ab", "driver:tcp,driver:tcp").assert_outcomes(passed=3)
     first, second = results(project)["tests"]
@@ -235,6 +260,7 @@ def test_a_gated_test_that_is_run_again_is_told_what_it_came_to(project: pytest.
 
 def test_arms_travel_under_xdist(project: pytest.Pytester) -> None:
     """The controller writes the verdicts that workers reached."""
+    play(project)
     project.makepyfile(test_ping=WIDE)
     project.runpytest_subprocess("-n", "1", "test_ping.py", "--netbench-ab", "driver:tcp,driver:tcp").assert_outcomes(
         passed=1

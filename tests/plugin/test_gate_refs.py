@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.conftest import results
+from tests.plugin.conftest import play, results
 from tests.test_own_driver import example
 
 TEST = """
@@ -16,7 +16,8 @@ TEST = """
     from pytest_netbench import KB, Gate, arms, request_response
 
     @pytest.mark.netbench(
-        scenario=request_response(response=20 * KB), drivers=["mine"], gate={"response.p50": Gate(0.5, 0.9)}, AB
+        scenario=request_response(response=20 * KB), length="given", drivers=["mine"],
+        gate={"response.p50": Gate(0.5, 0.9)}, AB
     )
     def test_response(netbench):
         netbench.run().no_regression()
@@ -48,6 +49,19 @@ def repository(project: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.Mon
     return home
 
 
+def test_a_stale_acceptance_is_said_under_xdist(project: pytest.Pytester, repository: Path) -> None:
+    """Also where the arms, and with them the commits that may accept, stand in the marker alone."""
+    play(project)
+    accept = "Netbench-Accept: test_response response.p50 <=9% nothing"
+    git(repository, "branch", "base")
+    git(repository, "commit", "--quiet", "-am", f"slow\n\n{accept}")
+    git(repository, "commit", "--quiet", "--allow-empty", "-m", "later")
+    project.makepyfile(test_it=TEST.replace("AB", 'ab=arms("mine", ref="base", cand="HEAD")'))
+    outcome = project.runpytest_subprocess("-n", "1", "test_it.py")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["stale: nothing needed to be accepted by `test_response response.p50 <=9% nothing`*"])
+
+
 @pytest.mark.timeout(180)
 def test_the_working_tree_is_slower_than_the_commit_that_it_stands_on(
     project: pytest.Pytester, repository: Path
@@ -68,6 +82,7 @@ def test_the_working_tree_is_slower_than_the_commit_that_it_stands_on(
         "-am",
         "slow\n\nNetbench-Accept: test_response response.p50 <=99999% it sleeps now",
     )
+    play(project, effect=1.0)
     project.makepyfile(test_it=TEST.replace(", AB", ""))
     outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab", "base,HEAD")
     outcome.assert_outcomes(passed=1)
@@ -86,15 +101,13 @@ def test_a_ref_that_doesnt_build_is_the_tests_error(project: pytest.Pytester, re
     outcome.stdout.fnmatch_lines(["* has no commit 'absent'*"])
 
 
-@pytest.mark.timeout(120)
 def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
     project: pytest.Pytester, repository: Path
 ) -> None:
     """Two git refs say nothing of the built-in driver; alone it is an error, since nothing would be compared."""
+    play(project)
     project.makepyfile(test_it=TEST.replace('drivers=["mine"]', 'drivers=["tcp", "mine"]').replace(", AB", ""))
-    outcome = project.runpytest_subprocess(
-        "test_it.py", "--netbench-ab=HEAD,HEAD", "--netbench-gate=off", "--netbench-budget=3s", "-rs"
-    )
+    outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab=HEAD,HEAD", "-rs")
     outcome.assert_outcomes(passed=1, skipped=1)
     outcome.stdout.fnmatch_lines(["*unsupported: driver tcp can't be built from 'HEAD'*"])
     alone = project.runpytest_subprocess("test_it.py", "-k", "tcp", "--netbench-ab", "HEAD,HEAD")

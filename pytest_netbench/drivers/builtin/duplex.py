@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.carrier import LANDING, in_flight, linger, until_closed
 from pytest_netbench.drivers.builtin.ending import Failed
+from pytest_netbench.drivers.builtin.slow import slowed
 from pytest_netbench.telemetry.model import StreamBytes
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Duplex:
         self._preamble = preamble
         self._since = since
         self._send = connected.send
-        self._receive: Callable[[memoryview, int, int], int] = connected.recv_into
+        self._receive: Callable[[memoryview, int, int], int] = slowed(connected.recv_into)
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""

@@ -9,7 +9,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-from pytest_netbench.drivers.builtin import tcp
+from pytest_netbench.drivers.builtin import slow, tcp
 from pytest_netbench.drivers.builtin.ending import Unsupported
 from pytest_netbench.drivers.builtin.recorder import Recorder
 from pytest_netbench.drivers.builtin.server import Server
@@ -37,6 +37,7 @@ def wire_of(chosen: Settings, scenario: m.Scenario, own: m.Client | m.Server, *,
     """
     match chosen.transport:
         case Transport.TCP:
+            slow.take(own.configuration)
             return Wire(tcp.options(own.configuration), multiplex=multiplex)
         case Transport.TLS:
             from pytest_netbench.drivers.builtin import security  # not for others: it takes time and memory

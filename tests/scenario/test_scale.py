@@ -1,7 +1,8 @@
-"""Is a smaller scenario the same one, with fewer repetitions or fewer bytes, and do both ends agree on it?"""
+"""Is a smaller or larger scenario the same one, in other numbers, and do both ends agree on it?"""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from pytest_netbench.scenario.catalog import (
 )
 from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.scenario.model import Connection, Receive, Scenario, Send
-from pytest_netbench.scenario.smaller import smaller
+from pytest_netbench.scenario.scale import Part, scaled, shortest_loop_s, smaller
 from pytest_netbench.scenario.walk import connects, walk
 
 
@@ -108,3 +109,23 @@ def test_certificates_stay() -> None:
     made = smaller(scenario)
     assert made is not None
     assert (made.id, made.certificates) == (scenario.id, scenario.certificates)
+
+
+@pytest.mark.parametrize("factor", [Fraction(1, 8), Fraction(1, 3), Fraction(4), Fraction(64)])
+def test_so_many_times_as_much(factor: Fraction) -> None:
+    """Bytes, dials in a row, arrivals and times; both ends agree."""
+    times = float(factor)
+    made = scaled(download(30_000_000), factor, Part.BYTES)
+    assert made is not None
+    assert analyse(made).server_to_client_bytes == int(30_000_000 * factor)
+    assert scaled(download(30_000_000), factor, Part.REPETITIONS) is None
+    for scenario, far in ((connect(1000), 1000), (open_loop(rate=2400), 2400 * 1000)):
+        made = scaled(scenario, factor, Part.REPETITIONS)
+        assert made is not None
+        assert analyse(made).server_to_client_bytes == pytest.approx(far * times, rel=0.01)
+
+
+def test_the_shortest_time_for_which_something_is_repeated() -> None:
+    """Of loops on connections and of dials; none where no time decides."""
+    assert shortest_loop_s(ping(time=0.3)) == 0.3
+    assert shortest_loop_s(download(1_000_000)) is None

@@ -34,8 +34,8 @@ AWAY = {
         f"request_response.{name}": {f"request_response.{name}": value}
         for name, value in {
             "request_size": "300KB", "response_size": "70000B", "response_delay": "20ms", "response_unblock": "10KB",
-            "count": "3", "connections": "2", "servers": "2", "client_send_rate": "500B/10ms",
-            "client_receive_rate": "100KB/10ms", "server_send_rate": "100KB/10ms", "server_receive_rate": "500B/10ms",
+            "count": "3", "connections": "2", "servers": "2", "client_send_rate": "50KB/10ms",
+            "client_receive_rate": "100KB/10ms", "server_send_rate": "100KB/10ms", "server_receive_rate": "50KB/10ms",
         }.items()
     },
     "request_response.parallel": {

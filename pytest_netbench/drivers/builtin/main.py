@@ -36,7 +36,6 @@ from pytest_netbench.telemetry.report_json import write as write_report
 def main(arguments: list[str]) -> int:
     """Run the driver; returns its exit status, unless a signal ended a client, which then ends it in truth."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    signals = Signals()
     try:
         chosen = settings.read(arguments, os.environ)
     except DriverError as error:
@@ -48,7 +47,7 @@ def main(arguments: list[str]) -> int:
     waited = ""
     status: int = Status.OK
     try:
-        _run(chosen, recorders, signals)
+        _run(chosen, recorders, Signals())
     except Stopped as stopped:
         ended_by, waited = stopped.signal, f", waiting: {stopped.waiting}" if stopped.waiting else ""
     except DriverError as error:
@@ -58,7 +57,7 @@ def main(arguments: list[str]) -> int:
             raise
         problem, status = f"the {chosen.role.value} can't be set up: {tcp.reason(error)}", Status.FAILED
     finally:
-        signals.ignore()
+        Signals.ignore()
         if ended_by is not None and chosen.role is Role.CLIENT:
             problem = f"ended by {signal.Signals(ended_by).name}{waited}"
         status = _report(chosen.report, recorders[-1] if recorders else Recorder(()), problem, status)

@@ -23,6 +23,7 @@ class Signals:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._came: int | None = None
+        self._raised = False
         for number in Signals.NUMBERS:
             signal.signal(number, self._handle)
 
@@ -46,9 +47,11 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._came = number
-        if self._engine is None or self._engine.interruptible:
+        if self._engine is not None and not self._engine.interruptible:
+            self._engine.hurry()
+        elif not self._raised:  # a second one would fall into the end that the first has begun
+            self._raised = True
             raise Stopped(number)
-        self._engine.hurry()
 
     def _stop(self) -> Waits:
         if self._came is not None:

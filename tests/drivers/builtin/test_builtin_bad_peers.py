@@ -39,7 +39,7 @@ NOT_OVER_QUIC = ("send", "receive finish")
 """aioquic takes whatever the peer sends, and the end of receiving waits for nobody."""
 
 SAMPLE = {("tcp", Fault.RESET), ("tcp-frames", Fault.CLOSED), ("tls", Fault.CLOSED), ("tls-frames", Fault.RESET),
-          ("quic", Fault.CLOSED), ("tcp", Fault.SILENT)}  # fmt: skip
+          ("quic", Fault.CLOSED)}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from aioquic.quic.packet_builder import QuicPacketBuilder
 
 ASK = scenario((m.Send(0, 1000), m.Receive(0, 9_000_000)), (m.Receive(0, 1000), m.Send(0, 9_000_000)))
 FIN, LENGTH, OFFSET = 1, 2, 4
-STREAM = 8
+STREAM, STOP_SENDING = 8, 5
 RECEIVES = "stream 0, receive 1,000 bytes: "
 MOST = 2**64 - 1
 
@@ -72,6 +72,7 @@ class Hand:
         builder.start_frame(kind, capacity=1 + len(body)).push_bytes(body)
         for data in builder.flush()[0]:
             self._socket.sendto(data, self._peer)
+        quic._packet_number = builder.packet_number
 
     def stream(self, payload: bytes, *, number: int = 0, end: bool = False) -> int:
         """Open a stream of that number in the scenario, and send on it; QUIC's own number."""
@@ -133,6 +134,10 @@ OFFENCES: dict[str, tuple[Callable[[Hand], object], str]] = {
                                  RECEIVES + "the peer closed, 600 bytes are missing"),
     "a stream that is reset": (_reset, RECEIVES + "the peer reset the stream, code 7"),
     "a stream that isn't taken": (_stop, "stream 0, send 9,000,000 bytes: the peer takes no more"),
+    "a stream that wasn't to be taken before it came": (
+        lambda hand: (hand.frame(STOP_SENDING, 0, 0), hand.stream(bytes(1000))),
+        "stream 0, send 9,000,000 bytes: the peer takes no more",
+    ),
     "an error of its own": (_closes, RECEIVES + "quic ended with error 0x9: enough of it"),
 }  # fmt: skip
 

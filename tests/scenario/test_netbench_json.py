@@ -48,6 +48,14 @@ def test_a_missing_and_a_null_trace_are_the_same() -> None:
     )
 
 
+def test_equal_operations_are_one_object() -> None:
+    """So that a file of ten thousand equal dials takes little room; one that differs is another."""
+    operations = [{"send": {"stream_id": 0, "bytes": size}} for size in (1, 1, 2)]
+    first, second, third = parse(_with_ops(operations)).clients[0].connections[0].ops
+    assert first is second
+    assert first != third
+
+
 def _with_ops(operations: list[Any]) -> str:
     whole = json.loads(json.dumps(PLAIN))
     whole["clients"][0]["connections"][0]["ops"] = operations

@@ -10,10 +10,12 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.carrier import Carrier
-from pytest_netbench.drivers.builtin.connection import Connection, programs
+from pytest_netbench.drivers.builtin.connection import Connection, Program, programs
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
 from pytest_netbench.drivers.builtin.ending import Failed, Stopped
 from pytest_netbench.drivers.builtin.engine import WRITE, Checkpoints, Engine, Gathering, Stuck, Waits
@@ -24,6 +26,18 @@ from pytest_netbench.drivers.builtin.thread import Side, Step, Thread
 from pytest_netbench.drivers.builtin.waiting import waiting
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
+
+
+@dataclass(frozen=True, slots=True)
+class _Dial:
+    """One dial of a client, prepared. ``where``: for messages; ``name``: by which the server is called."""
+
+    operation: m.Connect
+    program: Program
+    target: tcp.Address
+    where: str
+    name: str
+    preamble: bytes
 
 
 class Client:
@@ -81,63 +95,68 @@ class Client:
             self.engine.cancel(thread)
 
     def _connect(self, operation: m.Connect) -> Step:
-        target = self._servers[operation.server_id]
-        wire = self._wire
-        preamble = operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big") if wire.preamble else b""
-        program = self._programs[operation.client_connection_id]
-        where = f"to server {operation.server_id} ({tcp.text(target[1])})"
-        name = f"{operation.server_connection_id}.{self._id}.net"
+        target, wire = self._servers[operation.server_id], self._wire
+        dial = _Dial(
+            operation,
+            self._programs[operation.client_connection_id],
+            target,
+            where=f"to server {operation.server_id} ({tcp.text(target[1])})",
+            name=f"{operation.server_connection_id}.{self._id}.net",
+            preamble=operation.server_connection_id.to_bytes(PREAMBLE_BYTES, "big") if wire.preamble else b"",
+        )
+        return partial(self._connecting, dial)
 
-        def connecting(thread: Thread) -> Waits:
-            """Dial, run the connection in the thread that dials, close it."""
-            number = self._dialled
-            self._dialled = number + 1
-            engine = self.engine
-            patient = wire.patient and engine.may_block()
-            try:
-                dialled = wire.dialler(target, self._local_ip, patient=patient)
-            except OSError as error:
-                raise Failed(f"connection {number} {where}, connect: {tcp.reason(error)}") from None
-            connection = Connection(self, number, where, operation.server_id, self.checkpoints)
-            outside = thread.context, thread.side, thread.link
-            thread.context, thread.side = connection, connection.local
-            opened: socket.SocketType | Carrier = dialled
-            try:
-                began = engine.clock()
-                engine.interruptible = True  # a patient dial may take long, and there is nothing to count yet
-                status = dialled.connect_ex(target[1])
-                engine.interruptible = False
-                opened = carrier = wire.carrier(dialled, engine, preamble, patient=patient, since=began)
-                connection.adopt(carrier)
-                thread.link = carrier.link
-                if status:
-                    yield from _dial(connection, dialled, target, status)
+    def _connecting(self, dial: _Dial, thread: Thread) -> Waits:
+        """Dial, run the connection in the thread that dials, close it."""
+        number = self._dialled
+        self._dialled = number + 1
+        engine, wire, target = self.engine, self._wire, dial.target
+        patient = wire.patient and engine.may_block()
+        try:
+            dialled = wire.dialler(target, self._local_ip, patient=patient)
+        except OSError as error:
+            raise Failed(f"connection {number} {dial.where}, connect: {tcp.reason(error)}") from None
+        connection = Connection(self, number, dial.where, dial.operation.server_id, self.checkpoints)
+        outside = thread.context, thread.side, thread.link
+        thread.context, thread.side = connection, connection.local
+        opened: socket.SocketType | Carrier = dialled
+        try:
+            began = engine.clock()
+            engine.interruptible = True  # a patient dial may take long, and there is nothing to count yet
+            status = dialled.connect_ex(target[1])
+            engine.interruptible = False
+            settle = partial(self._settle, connection, dialled, target, patient=patient)
+            later = settle if patient else None
+            opened = carrier = wire.carrier(dialled, engine, dial.preamble, later=later, since=began)
+            connection.adopt(carrier)
+            thread.link = carrier.link
+            if status:
+                yield from _dial(connection, dialled, target, status)
+            now = engine.clock()
+            if later is None:
+                settle()
+            if wire.greets:
+                yield from wire.greet(connection, dial.name, dial.operation)
                 now = engine.clock()
-                self._settle(connection, dialled, target, patient=patient)
-                if wire.greets:
-                    yield from wire.greet(connection, name, operation)
-                    now = engine.clock()
-                connection.usable_ns = now
-                connection.connect_ns = now - began
-                self.recorder.add(connection)
-                connection.program = operation.client_connection_id
-                if not program.sends_first:
-                    _flush(connection)
-                yield from connection.carry_out(thread, program)
-                if wire.remembers:
-                    wire.remember(connection, name)
-                if (rest := connection.finish(thread, program)) is not None:
-                    yield from rest
-            finally:
-                opened.close()
-                thread.context, thread.side, thread.link = outside
-
-        return connecting
+            connection.usable_ns = now
+            connection.connect_ns = now - began
+            self.recorder.add(connection)
+            connection.program = dial.operation.client_connection_id
+            if not dial.program.sends_first:
+                _flush(connection)
+            yield from connection.carry_out(thread, dial.program)
+            if wire.remembers:
+                wire.remember(connection, dial.name)
+            if (rest := connection.finish(thread, dial.program)) is not None:
+                yield from rest
+        finally:
+            opened.close()
+            thread.context, thread.side, thread.link = outside
 
     def _settle(
         self, connection: Connection, dialled: socket.SocketType, target: tcp.Address, *, patient: bool
     ) -> None:
-        """Do what nobody waits for while the server takes the connection."""
+        """Set what a connected socket still needs, and ask for its address."""
         try:
             self._wire.settle(dialled, patient=patient)
             connection.addresses = dialled.getsockname(), target[1]

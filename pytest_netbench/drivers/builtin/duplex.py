@@ -30,11 +30,15 @@ _NOW = socket.MSG_DONTWAIT
 
 
 class Duplex:
-    """A connected socket: carrier, its only stream, and the link that is waited for, in one."""
+    """A connected socket: carrier, its only stream, and the link that is waited for, in one.
+
+    ``later``: what is left until the first bytes are on their way. With it the socket waits by itself: it is patient.
+    """
 
     __slots__ = (
         "_clock",
         "_engine",
+        "_later",
         "_preamble",
         "_receive",
         "_send",
@@ -64,7 +68,7 @@ class Duplex:
         engine: Engine,
         preamble: bytes = b"",
         *,
-        patient: bool = False,
+        later: Callable[[], None] | None = None,
         since: int = 0,
     ) -> None:
         self.socket = connected
@@ -78,12 +82,13 @@ class Duplex:
         self.cut = False
         self.full = False
         self.idle = False
-        self.patient = patient
+        self.patient = later is not None
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.retransmits: int | None = None
         self._engine = engine
         self._clock: Callable[[], int] = engine.clock
+        self._later = later
         self._preamble = preamble
         self._since = since
         self._send = connected.send
@@ -117,13 +122,21 @@ class Duplex:
         self.full = sent < len(payload)
         self.sent += sent
         self.idle = True
+        self._on_their_way()
         return sent
+
+    def _on_their_way(self) -> None:
+        """The first bytes are: nobody waits for what is done now."""
+        if self._later is not None:
+            self._later()
+            self._later = None
 
     def flush(self) -> None:
         """Send the preamble by itself: a new connection always takes these few bytes."""
         if self._preamble:
             self._send(self._preamble, _NOW)
             self._preamble = b""
+            self._on_their_way()
 
     def receive(self, limit: int, wait: bool) -> int:  # noqa: FBT001 - a keyword would cost each call
         """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait for them, ``END`` if none will come.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -216,7 +216,7 @@ class QuicWire(Wire):
         engine: Engine,
         preamble: bytes = b"",  # noqa: ARG002 - the name of the server says which program is wanted
         *,
-        patient: bool = False,  # noqa: ARG002 - a wire's form
+        later: Callable[[], None] | None = None,  # noqa: ARG002 - a wire's form
         since: int = 0,  # noqa: ARG002 - the same
     ) -> QuicCarrier:
         """At a client: what carries the streams of a connection with a socket of its own."""

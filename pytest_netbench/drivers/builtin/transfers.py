@@ -74,7 +74,14 @@ def _receive(operation: m.Receive) -> Step:
         stream = side.streams[number]
         if side.receive_rates is not None and (rate := side.receive_rates.get(number)) is not None:
             return _paced(thread, amount, rate, lambda budget: _receive_rest(thread, stream, budget, amount))
-        return _receive_rest(thread, stream, amount, amount) if amount else None
+        left = amount
+        if left and (not stream.idle or (stream.patient and thread.context.engine.may_block())):
+            try:
+                left -= max(stream.receive(left, stream.idle), 0)
+            except OSError as error:
+                _lost(thread, stream, f"receive {amount:,} bytes", error)
+                return None
+        return _receive_rest(thread, stream, left, amount) if left else None
 
     return step
 

@@ -24,7 +24,7 @@ _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "park": lambda own: f"park at checkpoint {own['checkpoint']}",
     "sleep_until": lambda _: "sleep",
     "hold": lambda own: f"hold until {own['wanted']:,} connections are there",
-    "connecting": lambda _: "connect",
+    "_connecting": lambda _: "connect",
     "_dial": lambda _: "connect",
     "_handshake": lambda _: "TLS handshake",
     "_until_ready": lambda _: "QUIC handshake",

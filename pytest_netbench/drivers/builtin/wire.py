@@ -6,7 +6,7 @@ This file runs on hosts: standard library only.
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import ClassVar
 
 from pytest_netbench.drivers.builtin import tcp
@@ -60,13 +60,17 @@ class Wire:
         engine: Engine,
         preamble: bytes = b"",
         *,
-        patient: bool = False,
+        later: Callable[[], None] | None = None,
         since: int = 0,
     ) -> Carrier:
-        """What carries the streams of a socket; ``preamble``: what goes before all else; ``since``: of a dial."""
+        """What carries the streams of a socket.
+
+        ``preamble``: what goes before all else. Of a dial: ``since`` when it is; ``later``, if it is patient, what is
+        left until the first bytes are on their way.
+        """
         if self._multiplex:
             return Multiplex(self.channel(connected), engine, preamble)
-        return self.duplex(connected, engine, preamble, patient=patient, since=since)
+        return self.duplex(connected, engine, preamble, later=later, since=since)
 
     def greet(self, connection: Connection, name: str, dial: m.Connect) -> Waits:
         """At a client: what is done before the preamble; ``name``: of the server.

@@ -57,13 +57,6 @@ async def test_long(netbench, server_coord, client_coord):
 """
 
 
-@pytest.fixture
-def stack(cloud: Emulation) -> Emulation:
-    """The cloud, after ``netbench aws setup``."""
-    cloud.set_up()
-    return cloud
-
-
 def results(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "netbench-results" / "results.json").read_text())
     return found

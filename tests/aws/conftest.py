@@ -30,3 +30,10 @@ def cloud(_emulation: Emulation) -> Emulation:
     _emulation.faults()
     _emulation.delays(**QUICK)
     return _emulation
+
+
+@pytest.fixture
+def stack(cloud: Emulation) -> Emulation:
+    """The cloud, after ``netbench aws setup``."""
+    cloud.set_up()
+    return cloud

@@ -26,14 +26,37 @@ def test_it(netbench):
 """
 
 
-def session(cloud: Emulation, folder: Path, driver: str, more: str = "") -> tuple[int, str]:
+BUILT = """
+[drivers.mine]
+build = "install -m 755 driver.py $OUT/mine"
+toolchain = ["true"]
+transport = "tcp"
+server = "$OUT/mine"
+client = "$OUT/mine"
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a driver that is to be built, one commit of it, and a change since."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    driver = tmp_path / "driver.py"
+    driver.write_text(f"#!{sys.executable}\n{example()}")
+    for words in (["init", "--quiet"], ["add", "driver.py"], ["commit", "--quiet", "-m", "driver"]):
+        named = ["-c", "user.name=x", "-c", "user.email=x@localhost"]
+        subprocess.run(["git", *named, *words], check=True, cwd=tmp_path)
+    driver.write_text(driver.read_text() + "# changed\n")
+    return tmp_path
+
+
+def session(cloud: Emulation, folder: Path, driver: str, more: str = "", *words: str) -> tuple[int, str]:
     """How a session with one driver ends."""
     cloud.set_up()
     (folder / "test_it.py").write_text(TEST.replace("DRIVER", driver))
     configure(folder, cloud)
     with (folder / "netbench.toml").open("a") as file:
         file.write(more)
-    ended = ends(pytest_run(folder, "-rs"))
+    ended = ends(pytest_run(folder, "-rs", *words))
     assert left(cloud) == []
     return ended
 
@@ -45,15 +68,19 @@ def test_packages_are_brought(cloud: Emulation, tmp_path: Path) -> None:
     assert " 1 passed" in said
 
 
-def test_a_build_is_brought(cloud: Emulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_is_brought(cloud: Emulation, repository: Path) -> None:
     """Built here, run there."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "driver.py").write_text(f"#!{sys.executable}\n{example()}")
-    subprocess.run(["git", "init", "--quiet"], check=True, cwd=tmp_path)
-    row = '[drivers.mine]\nbuild = "install -m 755 driver.py $OUT/mine"\ntoolchain = ["true"]\ntransport = "tcp"\n'
-    status, said = session(cloud, tmp_path, "mine", row + 'server = "$OUT/mine"\nclient = "$OUT/mine"\n')
+    status, said = session(cloud, repository, "mine", BUILT)
     assert status == 0, said
     assert " 1 passed" in said
+
+
+def test_both_arms_of_a_comparison_are_brought(cloud: Emulation, repository: Path) -> None:
+    """Two builds of one driver, side by side on the same hosts."""
+    status, said = session(cloud, repository, "mine", BUILT, "--netbench-ab", "HEAD,worktree")
+    assert status == 0, said
+    rounds = results(repository)["tests"][0]["rounds"]
+    assert {one["arm"] for one in rounds if one["metrics"]} == {"ref", "cand"}
 
 
 def iperf3() -> str:

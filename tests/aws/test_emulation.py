@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import botocore.exceptions
@@ -11,8 +10,7 @@ import pytest
 
 from pytest_netbench.testing.aws.emulation import Emulation
 from pytest_netbench.testing.aws.rules import ApiFault, Cause, Fate, HostFault
-
-DEADLINE = 20.0
+from tests.aws.aws_runs import until
 
 
 class Place:
@@ -61,15 +59,6 @@ class Place:
 
         found: Mapping[str, Any] = until(ended)
         return found
-
-
-def until(found: Callable[[], Any]) -> Any:
-    """What is found, once it is there."""
-    end = time.monotonic() + DEADLINE
-    while not (answer := found()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return answer
 
 
 @pytest.fixture(scope="module")

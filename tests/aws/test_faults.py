@@ -28,13 +28,6 @@ pytestmark = pytest.mark.timeout(120)
 ONE = Need(1, 0)
 
 
-@pytest.fixture
-def stack(cloud: Emulation) -> Emulation:
-    """The cloud, after ``netbench aws setup``."""
-    cloud.set_up()
-    return cloud
-
-
 async def zone_of_one_host(cloud: Emulation, **settings: Any) -> str:
     """Have one host; the zone and the type where it is."""
     async with provider(cloud, **settings) as made, made.fleet(ONE) as fleet:

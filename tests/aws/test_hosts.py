@@ -18,13 +18,6 @@ from tests.aws.aws_runs import on_host, provider
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture
-def stack(cloud: Emulation) -> Emulation:
-    """The cloud, after ``netbench aws setup``."""
-    cloud.set_up()
-    return cloud
-
-
 async def ready(fleet: Fleet, folder: Path, pin: str) -> None:
     """The first server takes part in a conversation, if it has that pin."""
     target = Target("server-0", fleet.servers[0].control, folder, pin=pin)

@@ -39,11 +39,10 @@ def tag(cloud: Emulation, instance: object) -> int:
 
 
 async def test_hosts_whose_time_is_nearly_over_give_way(
-    cloud: Emulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: Emulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session may be longer than a host's life: the next test has others, which live on, and obey."""
-    cloud.set_up()
-    async with provider(cloud, life="10m") as made:
+    async with provider(stack, life="10m") as made:
         async with made.fleet(Need(1, 0)) as first:
             old = first.servers[0].facts["instance"]
         later = SimpleNamespace(monotonic=lambda: time.monotonic() + 400, time=lambda: time.time() + 400)
@@ -52,20 +51,19 @@ async def test_hosts_whose_time_is_nearly_over_give_way(
             assert second.servers[0].facts["instance"] == old
         async with made.fleet(Need(1, 0, seconds=100)) as third:
             new = third.servers[0].facts["instance"]
-            assert tag(cloud, new) >= tag(cloud, old) + 400
+            assert tag(stack, new) >= tag(stack, old) + 400
             await ready(third, tmp_path, third.servers[0].pin)
         assert new != old
-    assert left(cloud) == []
+    assert left(stack) == []
 
 
-async def test_a_test_that_is_longer_than_any_host_lives_is_refused(cloud: Emulation) -> None:
+async def test_a_test_that_is_longer_than_any_host_lives_is_refused(stack: Emulation) -> None:
     """Before a host is made, with the setting."""
-    cloud.set_up()
-    before = len(cloud.state()["hosts"])
+    before = len(stack.state()["hosts"])
     with pytest.raises(UsageError, match=r"takes 500 s at least, hosts live for 600 s: \[providers.aws\] life"):
-        async with provider(cloud, life="10m") as made, made.fleet(Need(1, 0, seconds=500)):
+        async with provider(stack, life="10m") as made, made.fleet(Need(1, 0, seconds=500)):
             pass
-    assert len(cloud.state()["hosts"]) == before
+    assert len(stack.state()["hosts"]) == before
 
 
 def test_a_run_is_expired_when_its_last_host_is() -> None:
@@ -87,21 +85,20 @@ def test_a_run_is_expired_when_its_last_host_is() -> None:
 
 
 def test_kept_hosts_are_told_of_with_their_end(
-    cloud: Emulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stack: Emulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Until when they live, and what ends them before; with that, nothing is left."""
-    cloud.set_up()
     (tmp_path / "test_it.py").write_text(TEST)
-    configure(tmp_path, cloud, life="1h")
+    configure(tmp_path, stack, life="1h")
     status, said = ends(pytest_run(tmp_path, "--netbench-keep-hosts"))
     assert status == 0, said
     told = re.search(r"hosts are kept until (\S+ \S+) UTC: `netbench reap (\S+)` ends them", said)
     assert told
     until = time.mktime(time.strptime(told[1], "%Y-%m-%d %H:%M")) - time.timezone
     assert 0 < until - time.time() <= 3600
-    assert [one for one in cloud.state()["hosts"].values() if one["state"] == "running"]
+    assert [one for one in stack.state()["hosts"].values() if one["state"] == "running"]
     assert main(["reap", told[2]]) == 0
-    assert left(cloud) == []
+    assert left(stack) == []
 
 
 def test_what_is_kept_on_this_machine_has_its_end_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import stat
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,14 +23,16 @@ HOUR = timedelta(hours=1)
 RUN, OTHER = issue("run", ["w0"], HOUR), issue("other", ["w0"], HOUR)
 
 
-async def driven(tmp_path: Path, mine: Credentials, *, pin: str = "", name: str = "w0") -> None:
-    """Drive a worker of RUN over TCP to its end."""
+async def driven(
+    tmp_path: Path, mine: Credentials, *, pin: str = "", name: str = "w0", theirs: Credentials = RUN["w0"]
+) -> None:
+    """Drive a worker, mostly of RUN, over TCP to its end."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     worker = serve(
         "tcp://127.0.0.1:0",
         {SERVER: Worker(SERVES).service},
         directory=tmp_path,
-        credentials=RUN["w0"],
+        credentials=theirs,
         ready=ready.set_result,
     )
     task = asyncio.create_task(worker)
@@ -57,10 +61,32 @@ async def test_a_run_goes_over_tcp_with_its_own_credentials(tmp_path: Path) -> N
     ],
     ids=["another run's", "another leaf", "another name"],
 )
-async def test_whoever_is_not_meant_is_not_spoken_to(tmp_path: Path, mine: Credentials, more: dict[str, str]) -> None:
+async def test_whoever_is_not_meant_is_not_spoken_to(tmp_path: Path, mine: Credentials, more: dict[str, Any]) -> None:
     """The coordinator refuses, and names the worker."""
     with pytest.raises(WorkerLost, match=more.get("name", "w0")):
         await driven(tmp_path, mine, **more)
+
+
+OWN = replace(RUN["w0"], chain=OTHER["w0"].chain, key=OTHER["w0"].key)
+"""A worker that obeys RUN, with a key and a certificate that RUN's authority knows nothing of."""
+
+
+async def test_a_worker_may_have_made_its_key_itself_if_it_is_pinned(tmp_path: Path) -> None:
+    """The very certificate is known: nobody else is asked about it."""
+    await driven(tmp_path, RUN[COORDINATOR], pin=OWN.fingerprint, theirs=OWN)
+
+
+@pytest.mark.parametrize("pin", ["", RUN["w0"].fingerprint], ids=["no pin", "another's"])
+async def test_such_a_worker_is_nobody_without_its_pin(tmp_path: Path, pin: str) -> None:
+    """The authority answers for its own alone."""
+    with pytest.raises(WorkerLost, match="w0"):
+        await driven(tmp_path, RUN[COORDINATOR], pin=pin, theirs=OWN)
+
+
+async def test_a_pin_makes_no_coordinator(tmp_path: Path) -> None:
+    """Whoever knows a worker's certificate isn't obeyed for that."""
+    with pytest.raises(WorkerLost, match="w0"):
+        await driven(tmp_path, OTHER[COORDINATOR], pin=RUN["w0"].fingerprint)
 
 
 async def test_a_stranger_gets_a_closed_connection_and_costs_nothing(

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from pytest_netbench.errors import UsageError
-from pytest_netbench.hosts.aws.failures import AwsError, Throttled, Unreachable, failure
+from pytest_netbench.hosts.aws.failures import AwsError, NotAws, Throttled, Unreachable, failure
 from pytest_netbench.hosts.aws.settings import AwsSettings
 from pytest_netbench.testing.aws import guard
 
@@ -28,6 +28,7 @@ _MORE = ("NextToken", "NextContinuationToken")
 ATTEMPTS = 4
 """Times that a call is tried; botocore backs off between them."""
 INSTALL = "pip install 'pytest-netbench[aws]'"
+_LONGEST_ANSWER = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,9 @@ def _translated(operation: str, what: Callable[[], T]) -> T:
         raise failure(operation, "SSOTokenLoad", str(error)) from None
     except (theirs.HTTPClientError, theirs.ConnectionError) as error:
         raise failure(operation, "Unreachable", str(error)) from None
-    except (theirs.BotoCoreError, ResponseParserError, ValueError) as error:
+    except ResponseParserError as error:
+        raise NotAws(operation, "NotUnderstood", f"an answer is none of AWS's: {error}"[:_LONGEST_ANSWER]) from None
+    except (theirs.BotoCoreError, ValueError) as error:
         raise AwsError(operation, type(error).__name__, str(error)) from None
 
 

@@ -141,8 +141,8 @@ def check(found: tuple[Cargo, ...], machine: str, platform: Platform) -> None:
     blobs = [one for one in found if isinstance(one, Blob)]
     brought = {Path(one.path).name for one in blobs}
     for one in blobs:
-        parts = modules.compiled(one.modules) if one.modules else ((one.path, one.data),)
-        for name, data in parts:
+        parts = ((name, path.read_bytes()) for name, path in modules.compiled(one.modules))
+        for name, data in parts if one.modules else ((one.path, one.data),):
             if data.startswith(elf.MAGIC):
                 _check_program(name, data, machine, platform, brought)
 

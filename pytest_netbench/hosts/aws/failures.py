@@ -73,6 +73,14 @@ class Unreachable(AwsError):
     hint = "see whether this machine has a network, and whether the region's name is right"
 
 
+class NotAws(AwsError):
+    """What answers isn't AWS, or doesn't know this call."""
+
+    hint = (
+        "see what is at [providers.aws] endpoint: an emulated AWS must run what SSM is told, which plain moto doesn't"
+    )
+
+
 class Terminated(AwsError):
     """A host ended before it could be used."""
 

@@ -36,12 +36,13 @@ def packed(modules: tuple[str, ...]) -> bytes:
     return out.getvalue()
 
 
-def compiled(modules: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Their parts that aren't Python: name and content.
+@cache
+def compiled(modules: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
+    """Their parts that aren't Python: name, and where.
 
     :raises DriverMissing: as ``packed``.
     """
-    return ((name, path.read_bytes()) for name, path in sorted(_files(modules)) if name.endswith(".so"))
+    return tuple(sorted(one for one in _files(modules) if one[0].endswith(".so")))
 
 
 def misfit(names: Sequence[str], python: tuple[int, int] | None) -> str:

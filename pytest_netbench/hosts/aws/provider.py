@@ -28,7 +28,7 @@ from pytest_netbench.result.model import Cost
 from pytest_netbench.roles import Role
 
 EMULATED = (
-    "emulated AWS: hosts are processes on this machine's loopback, and their figures say nothing about EC2; "
+    "emulated AWS: hosts are processes of this machine, and their figures say nothing about EC2; "
     "what is proved is the way there"
 )
 

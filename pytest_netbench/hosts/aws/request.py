@@ -45,6 +45,7 @@ systemctl enable --now netbench-end.timer
 shutdown -P +{minutes}
 command -v python3.11 || command -v python3.12 || python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   dnf install -y -q python3.11 || true
+command -v openssl || dnf install -y -q openssl || true
 """
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_netbench.bridge import BENCH, is_ours, session_of
+from pytest_netbench.bridge import BENCH, SESSION, is_ours, session_of
 from pytest_netbench.errors import NetbenchError
 from pytest_netbench.folder import Folder, Parcel, session_record, thinned
 
@@ -169,6 +169,12 @@ class Recorder:
             self._folder.take_logs(parcel)
         except OSError as error:
             self._error = NetbenchError(f"can't keep logs in {self._folder.path}: {error}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Who ends the run and may not wait is spared the source of every frame, which pytest reads for a second."""
+        if SESSION in self._config.stash and self._config.stash[SESSION].hurried:
+            excinfo.traceback = excinfo.traceback[-1:]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import shutil
 import tempfile
@@ -229,6 +230,7 @@ class Session:
     def hurry(self) -> None:
         """Somebody interrupts the run, and may not wait long: hosts that take their time are left to a reaper."""
         self.hurried = True
+        gc.freeze()  # pytest searches for garbage ten times at its end: half a second with all that is loaded
         if self.provider is not None:
             self.provider.hurry()
 

@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,18 @@ def left(cloud: Emulation) -> list[str]:
         if "/boot/" in one["Key"]
     ]
     return [*standing, *(one for one in (*groups, *places) if one.startswith("netbench-")), *keys]
+
+
+@contextmanager
+def made_nothing(cloud: Emulation) -> Iterator[None]:
+    """Nothing may be made in it: no host, no group, and no object, but what is there for all runs."""
+    hosts, before = len(cloud.state()["hosts"]), left(cloud)
+    calls = len(cloud.state()["calls"])
+    yield
+    state = cloud.state()
+    assert len(state["hosts"]) == hosts
+    assert not [one for one in state["calls"][calls:] if one.startswith("ec2.Create")]
+    assert left(cloud) == before
 
 
 def settled(cloud: Emulation) -> list[str]:

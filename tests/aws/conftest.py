@@ -9,7 +9,7 @@ import pytest
 
 from pytest_netbench.testing.aws.emulation import Emulation
 
-QUICK = {"boot_s": 0.05, "agent_s": 0.05, "end_s": 0.05, "visible_s": 0.0, "minute_s": 60.0}
+QUICK = {"boot_s": 0.05, "agent_s": 0.05, "end_s": 0.05, "visible_s": 0.0, "minute_s": 60.0, "skew_s": 0.0}
 
 
 @pytest.fixture(autouse=True)

@@ -111,10 +111,11 @@ def test_a_crash_leaks_nothing(own: Emulation, tmp_path: Path, when: str, at: in
 @pytest.mark.parametrize("visible_s", [0.0, 3.0])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_no_crash_leaks_anything(own: Emulation, tmp_path: Path, when: str, visible_s: float) -> None:
-    """Every point there is; also while new instances can't be seen yet."""
+    """Every point there is; also while new instances can't be seen yet. ``-s`` shows how many there are."""
     own.delays(visible_s=visible_s)
     try:
         points = sum(1 for _ in itertools.takewhile(lambda at: crash_and_clean(own, when, at, tmp_path), range(1, 99)))
     finally:
         own.delays(visible_s=0.0)
+    print(f"\n{when}, {visible_s:g} s invisible: {points} crash points, nothing leaked")  # noqa: T201  a figure
     assert points > 20

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netbench.errors import HostError, UsageError
-from pytest_netbench.hosts.aws import bundle, facts, prices, request, script
+from pytest_netbench.hosts.aws import api, bundle, facts, prices, request, script
 from pytest_netbench.hosts.aws.failures import AwsError, InUse, NoCapacity, RightsMissing, failure
 from pytest_netbench.hosts.aws.plan import Launch, TypeInfo, attempts, fits, slots
 from pytest_netbench.hosts.aws.settings import AwsSettings, settings_from
-from pytest_netbench.hosts.aws.stack import template
+from pytest_netbench.hosts.aws.template import template
 from pytest_netbench.hosts.model import Hosts, Need
 from pytest_netbench.roles import Role
 from pytest_netbench.telemetry import allowances
@@ -126,31 +127,48 @@ def test_only_the_coordinator_is_let_in() -> None:
 # --- money -------------------------------------------------------------------------------------------
 
 
+def rate(type_: str = "c5n.large", region: str = "us-west-2", **own: float) -> prices.Rate:
+    return prices.table().rate(type_, region, {name.replace("_", "."): price for name, price in own.items()})
+
+
 def test_an_estimate_counts_hosts_to_the_end_of_their_life_and_data_between_zones() -> None:
-    """Within one zone, over private addresses, data is free."""
-    table = prices.table()
-    second = table.second("c5n.large", "us-west-2", {})
-    near = prices.estimate([second] * 2, 3600, 188e9, 1, table)
-    far = prices.estimate([second] * 2, 3600, 188e9, 2, table)
+    """With their disks and addresses; within one zone, over private addresses, data is free."""
+    near = prices.estimate([rate()] * 2, 3600, 188e9, 1)
+    far = prices.estimate([rate()] * 2, 3600, 188e9, 2)
     assert near.dollars == pytest.approx(2 * (0.108 + 0.005) + 2 * 8 * 0.08 / 730, rel=1e-6)
+    assert near.data_dollars == 0
     assert far.data_dollars == pytest.approx(3.76)
 
 
 def test_an_unknown_price_stops_everything_until_it_is_given() -> None:
     """In another region, too."""
     with pytest.raises(UsageError, match=r'"c9.huge" = DOLLARS_AN_HOUR'):
-        prices.table().second("c9.huge", "us-west-2", {})
+        rate("c9.huge")
     with pytest.raises(UsageError):
-        prices.table().second("c5n.large", "eu-west-1", {})
-    assert prices.table().second("c9.huge", "eu-west-1", {"c9.huge": 3.6}) > 0.001
+        rate("c5n.large", "eu-west-1")
+    assert rate("c9.huge", "eu-west-1", c9_huge=3.6).machine == 3.6
 
 
 def test_a_cap_is_a_cap() -> None:
     """What is there counts."""
-    wanted = prices.Estimate(3, 2.0, 0.5)
+    wanted = prices.estimate([prices.Rate("c9.huge", 1.0)] * 3, 2400, 25e9, 2)
     prices.check(2.5, wanted, 5.0)
-    with pytest.raises(UsageError, match=r"3 hosts could cost \$2.50 .* beside \$2.60 .*--netbench-max-cost"):
+    with pytest.raises(UsageError, match=r"3 hosts could cost \$2.50 beside \$2.60 .*--netbench-max-cost"):
         prices.check(2.6, wanted, 5.0)
+
+
+def test_what_is_refused_shows_how_it_comes_about() -> None:
+    """Each kind of host with the parts of its price, the data, and the day of the prices."""
+    kinds = [rate()] * 2 + [rate("c6in.8xlarge")]
+    with pytest.raises(UsageError) as refused:
+        prices.check(0, prices.estimate(kinds, 7200, 188e9, 2), 5.0)
+    said = str(refused.value).splitlines()
+    assert said[1:4] == [
+        "  2 x 2 h of c5n.large at $0.1080 + $0.0050 of public address + $0.0009 of 8 GB gp3 an hour = $0.46",
+        "  1 x 2 h of c6in.8xlarge at $1.8144 + $0.0050 of public address + $0.0009 of 8 GB gp3 an hour = $3.64",
+        "  188.0 GB between 2 zones, $0.01 each way = $3.76",
+    ]
+    assert prices.table().as_of in said[4]
 
 
 # --- settings, failures, scripts -----------------------------------------------------------------------
@@ -191,6 +209,22 @@ def test_codes_have_their_classes() -> None:
     assert "may not iam:PassRole" in str(told)
 
 
+@pytest.mark.parametrize(
+    ("code", "waits"), [("RequestLimitExceeded", [1, 2, 4, 8, 16, 16]), ("DependencyViolation", [1] * 50)]
+)
+def test_after_throttling_each_try_is_later(monkeypatch: pytest.MonkeyPatch, code: str, waits: list[float]) -> None:
+    """What is in use is asked for again at the same pace; in both cases until the deadline."""
+    slept: list[float] = []
+    monkeypatch.setattr(api, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
+
+    def refused() -> None:
+        raise failure("ec2:X", code, "")
+
+    with pytest.raises(AwsError, match=code):
+        api.patiently(refused, deadline=50, poll=1, on=(AwsError,))
+    assert slept == waits
+
+
 def test_the_script_is_shell_and_has_no_secret_but_urls() -> None:
     """What could end its quotes is refused."""
     lines = script.start("run-1", ("https://b/k?X-Amz-Signature=1&x=%2F", "0" * 64), ("https://b/m", "1" * 64))
@@ -227,7 +261,8 @@ def test_the_stack_is_complete() -> None:
     assert role["ManagedPolicyArns"] == ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
     assert "NatGateway" not in json.dumps(made)
 
-    # --- what a host says of itself --------------------------------------------------------------------------
+
+# --- what a host says of itself --------------------------------------------------------------------------
 
 
 TRACKING = "A9FEA97B,169.254.169.123,4,1764094500.1,-0.000002,0.000001,0.000003,-5.1,0,0.02,0.0002,0.00005,16,Normal"

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,6 +28,8 @@ _MORE = ("NextToken", "NextContinuationToken")
 """By which answers say that there are more pages."""
 ATTEMPTS = 4
 """Times that a call is tried; botocore backs off between them."""
+LATEST = 16
+"""Times ``poll`` between two tries, at most."""
 INSTALL = "pip install 'pytest-netbench[aws]'"
 _LONGEST_ANSWER = 300
 
@@ -120,8 +123,9 @@ class Aws:
         """Make clients in another thread: it takes a tenth of a second each, while hosts boot anyway."""
 
         def make() -> None:
-            for service in services:
-                self._client(service)
+            with suppress(AwsError):  # who needs the client is told
+                for service in services:
+                    self._client(service)
 
         threading.Thread(target=make, daemon=True).start()
 
@@ -195,17 +199,20 @@ def _translated(operation: str, what: Callable[[], T]) -> T:
 
 
 def patiently(what: Callable[[], T], *, deadline: float, poll: float, on: tuple[type[AwsError], ...]) -> T:
-    """Try again after these errors, until a deadline of ``time.monotonic``.
+    """Try again after these errors, until a deadline of ``time.monotonic``; after throttling each time later.
 
     :raises AwsError: the last of them, or the first other one.
     """
+    wait = poll
     while True:
         try:
             return what()
-        except on:
-            if time.monotonic() + poll > deadline:
+        except on as error:
+            if time.monotonic() + wait > deadline:
                 raise
-            time.sleep(poll)
+            time.sleep(wait)
+            if isinstance(error, Throttled):
+                wait = min(2 * wait, LATEST * poll)
 
 
 AGAIN: tuple[type[AwsError], ...] = (Throttled, Unreachable)

@@ -8,19 +8,29 @@ comes back is what the lost call made.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_netbench.hosts.aws import journal, request
 from pytest_netbench.hosts.aws.api import AGAIN, Aws, Where, patiently
-from pytest_netbench.hosts.aws.failures import AwsError, InUse, NoCapacity, NotThere, QuotaReached
+from pytest_netbench.hosts.aws.failures import (
+    AwsError,
+    InUse,
+    NoCapacity,
+    NotThere,
+    QuotaReached,
+    RightsMissing,
+    failure,
+)
+from pytest_netbench.hosts.aws.ssm import DOCUMENT
 from pytest_netbench.hosts.ledger import MADE, REMOVED, Entry
 
 VISIBLE = 300.0
 """Seconds until EC2 shows everybody what was made."""
 GONE = frozenset({"terminated", "shutting-down"})
+END: Mapping[str, list[str]] = {"commands": ["shutdown -P now"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,8 @@ class Cleanup:
     def __init__(self, aws: Aws, run: str, entries: Sequence[Entry], write: journal.Write, patience: Patience) -> None:
         self._aws, self._run, self._write, self._patience = aws, run, write, patience
         self._entries = entries
+        self._denied: RightsMissing | None = None
+        self._to_end_themselves: set[str] = set()
 
     @classmethod
     def of(cls, run: str, entries: Sequence[Entry], write: journal.Write) -> Cleanup | None:
@@ -53,12 +65,13 @@ class Cleanup:
     def all(self) -> list[str]:
         """Remove everything, and return when it is gone; the instances that were ended now.
 
-        :raises AwsError: if AWS says no; what is still there stays in the ledger.
+        :raises AwsError: if AWS says no, also where hosts could be let end themselves; what is still there stays in
+            the ledger.
         """
         ids = self._await_terminated(self._terminate_known())
         for one in self._of(journal.INSTANCES):
             self._removed(one)
-        errors: list[AwsError] = []
+        errors: list[AwsError] = [self._denied] if self._denied else []
         for kind, remove in (
             (journal.PLACEMENT_GROUP, self._delete_placement_group),
             (journal.SECURITY_GROUP, self._delete_group),
@@ -71,16 +84,12 @@ class Cleanup:
                     errors.append(error)
                 else:
                     self._removed(one)
+        if all(one is self._denied for one in errors):
+            for one in self._of(journal.RUN):
+                self._removed(one)
         if errors:
             raise errors[0]
-        for one in self._of(journal.RUN):
-            self._removed(one)
         return ids
-
-    def terminate(self) -> list[str]:
-        """Ask for the end of all instances of the run that the ledger or the tags know; which they are."""
-        ids = self._terminate_known()
-        return [*ids, *self._terminate_strays(set(ids))[1]]
 
     # --- instances -------------------------------------------------------------------------------
 
@@ -111,6 +120,22 @@ class Cleanup:
         return self._terminate(ids) if ids else []
 
     def _terminate(self, ids: Sequence[str]) -> list[str]:
+        """Ask for their end, or, where we mayn't, remember those that must end themselves. Those that are known."""
+        try:
+            return self._ask_for_their_end(ids)
+        except RightsMissing as error:
+            self._denied = error
+            self._to_end_themselves |= set(ids)
+            return list(ids)
+
+    def _let_end_themselves(self, left: set[str]) -> None:
+        """By SSM, which runs it as soon as it has heard of a host; one that shuts down is terminated."""
+        for name in sorted(left & self._to_end_themselves):
+            with suppress(AwsError):
+                self._aws.call("ssm:SendCommand", InstanceIds=[name], DocumentName=DOCUMENT, Parameters=END)
+                self._to_end_themselves.remove(name)
+
+    def _ask_for_their_end(self, ids: Sequence[str]) -> list[str]:
         """All at once; one by one where EC2 doesn't find one, since it then ends none. Those that it found in time."""
         try:
             self._aws.call("ec2:TerminateInstances", InstanceIds=list(ids))
@@ -138,8 +163,9 @@ class Cleanup:
             left = asked - gone
             if not left:
                 return sorted(asked)
+            self._let_end_themselves(left)
             if time.monotonic() > end:
-                raise AwsError(
+                raise self._denied or AwsError(
                     "ec2:TerminateInstances",
                     "Late",
                     f"{', '.join(sorted(left))} aren't terminated after {self._patience.terminated:g} s",
@@ -148,12 +174,8 @@ class Cleanup:
 
     def _terminate_strays(self, asked: set[str]) -> tuple[set[str], list[str]]:
         """Look at all instances with the run's tag: which are terminated, and which had to be ended now."""
-        filters = [{"Name": f"tag:{request.RUN}", "Values": [self._run]}]
-        found = {
-            str(one["InstanceId"]): str(one["State"]["Name"])
-            for reservation in self._aws.pages("ec2:DescribeInstances", "Reservations", Filters=filters)
-            for one in reservation["Instances"]
-        }
+        mine = instances(self._aws, request.RUN, self._run)
+        found = {str(one["InstanceId"]): str(one["State"]["Name"]) for one in mine}
         strays = [name for name, state in found.items() if state not in GONE and name not in asked]
         if strays:
             self._terminate(strays)
@@ -193,33 +215,40 @@ class Cleanup:
         self._write(REMOVED, one.kind, one.id, None)
 
 
+def instances(aws: Aws, tag: str, value: str) -> Iterator[Mapping[str, Any]]:
+    """All instances with a tag, as EC2 describes them, in whatever state."""
+    filters = [{"Name": f"tag:{tag}", "Values": [value]}]
+    for reservation in aws.pages("ec2:DescribeInstances", "Reservations", Filters=filters):
+        yield from reservation["Instances"]
+
+
 def objects(run: str) -> str:
     """Where a run keeps in the bucket what ends with it."""
     return f"runs/{run}/boot/"
 
 
 def delete_objects(aws: Aws, bucket: str, prefix: str) -> None:
-    """Delete what is under a prefix; a bucket that is gone has nothing."""
+    """Delete what is under a prefix; a bucket that is gone has nothing.
+
+    :raises AwsError: if AWS says no, also of a single one: S3 tells that in an answer that is a success.
+    """
     with suppress(NotThere):
         keys = [{"Key": one["Key"]} for one in aws.pages("s3:ListObjectsV2", "Contents", Bucket=bucket, Prefix=prefix)]
         for start in range(0, len(keys), 1000):
             part = keys[start : start + 1000]
-            aws.call("s3:DeleteObjects", Bucket=bucket, Delete={"Objects": part, "Quiet": True})
+            answer = aws.call("s3:DeleteObjects", Bucket=bucket, Delete={"Objects": part, "Quiet": True})
+            for one in answer.get("Errors", ()):
+                raise failure("s3:DeleteObjects", one["Code"], f"{one['Key']}: {one['Message']}")
 
 
 def expired_runs(aws: Aws, owner: str, now: float) -> tuple[str, ...]:
     """The runs of an owner whose time is over, of whom something is still there, by their tags."""
     filters = [{"Name": f"tag:{request.OWNER}", "Values": [owner]}]
-    instances = [
-        one
-        for reservation in aws.pages("ec2:DescribeInstances", "Reservations", Filters=filters)
-        for one in reservation["Instances"]
-        if one["State"]["Name"] != "terminated"
-    ]
+    standing = [one for one in instances(aws, request.OWNER, owner) if one["State"]["Name"] != "terminated"]
     groups = list(aws.pages("ec2:DescribeSecurityGroups", "SecurityGroups", Filters=filters))
     places = aws.call("ec2:DescribePlacementGroups", Filters=filters)["PlacementGroups"]
     last: dict[str, int] = {}  # a long run has later hosts, which live longer than the group in which they are
-    for one in (*instances, *groups, *places):
+    for one in (*standing, *groups, *places):
         tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
         if tags.get(request.EXPIRES, "").isdigit():
             last[tags[request.RUN]] = max(last.get(tags[request.RUN], 0), int(tags[request.EXPIRES]))

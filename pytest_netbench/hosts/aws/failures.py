@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from pytest_netbench.errors import HostError
+from pytest_netbench.hosts.aws import policy
 
 
 class AwsError(HostError):
@@ -41,6 +42,15 @@ class CredentialsRefused(AwsError):
     """Credentials are expired, unknown, or not there."""
 
     hint = "sign in again (`aws sso login`, `aws configure`), or name a profile: [providers.aws] profile = ..."
+
+
+class Expired(CredentialsRefused):
+    """The request came too late: EC2 says the same of credentials that are expired and of a clock that is wrong."""
+
+    hint = (
+        "sign in again (`aws sso login`, `aws configure`); if that doesn't help, see that this machine's clock is "
+        "right (`timedatectl`)"
+    )
 
 
 class ClockSkewed(AwsError):
@@ -120,7 +130,6 @@ _CLASSES: Mapping[type[AwsError], tuple[str, ...]] = {
     CredentialsRefused: (
         "ExpiredToken",
         "ExpiredTokenException",
-        "RequestExpired",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
         "InvalidAccessKeyId",
@@ -130,6 +139,7 @@ _CLASSES: Mapping[type[AwsError], tuple[str, ...]] = {
         "UnknownProfile",
         "SSOTokenLoad",
     ),
+    Expired: ("RequestExpired",),
     ClockSkewed: ("SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "NotYetValid"),
     RightsMissing: ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError", "403"),
     NotThere: (
@@ -163,7 +173,13 @@ def failure(operation: str, code: str, message: str) -> AwsError:
     """The error that a code means; of a missing right, the action that it is about."""
     kind = _CLASS.get(code, AwsError)
     if kind is RightsMissing:
-        named = _ACTION.search(message)
-        action = named[1] if named else operation
-        return RightsMissing(operation, code, f"these credentials may not {action}: {message}")
+        return RightsMissing(operation, code, f"these credentials may not {_missing(operation, message)}: {message}")
     return kind(operation, code, message)
+
+
+def _missing(operation: str, message: str) -> str:
+    """The action that a message names, or those that it may be about."""
+    if named := _ACTION.search(message):
+        return named[1]
+    also = policy.ALSO_NEEDED.get(operation)
+    return policy.right(operation) + (f" (or what that needs: {', '.join(also)})" if also else "")

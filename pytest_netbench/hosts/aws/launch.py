@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_netbench.hosts.aws import journal, request
 from pytest_netbench.hosts.aws.api import AGAIN, Aws, patiently
+from pytest_netbench.hosts.aws.cleanup import instances
 from pytest_netbench.hosts.aws.failures import (
     AwsError,
     Exists,
@@ -62,10 +63,12 @@ class Launcher:
         self._identity = replace(self._identity, expires=at)
 
     def may_launch(self, launch: Launch, subnet: str) -> None:
-        """Ask whether these credentials may launch such hosts; nothing is made.
+        """Ask whether these credentials may launch such hosts, and see them then; nothing is made.
 
         :raises AwsError: if they mayn't.
         """
+        for _ in instances(self._aws, request.RUN, self._identity.run):
+            pass
         asked = self._request(launch, subnet, "netbench-dry-run")
         asked["NetworkInterfaces"][0].pop("Groups")
         asked["Placement"].pop("GroupName", None)
@@ -209,9 +212,7 @@ class Launcher:
             pages = self._aws.pages("ec2:DescribeInstances", "Reservations", InstanceIds=list(ids))
             return {one["InstanceId"]: one for reservation in pages for one in reservation["Instances"]}
         except NotThere:
-            filters = [{"Name": f"tag:{request.RUN}", "Values": [self._identity.run]}]
-            pages = self._aws.pages("ec2:DescribeInstances", "Reservations", Filters=filters)
-            found = {one["InstanceId"]: one for reservation in pages for one in reservation["Instances"]}
+            found = {one["InstanceId"]: one for one in instances(self._aws, request.RUN, self._identity.run)}
             return {name: found[name] for name in ids if name in found}
 
     def look(self, ids: Iterable[str]) -> None:

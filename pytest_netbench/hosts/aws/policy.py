@@ -18,9 +18,8 @@ READS = (
     "ssm:CancelCommand",
     "cloudformation:DescribeStacks",
     "servicequotas:GetServiceQuota",
-    "sts:GetCallerIdentity",
 )
-"""On everything: these can't be narrowed, or tell nothing that is secret."""
+"""On everything: these can't be narrowed, or tell nothing that is secret. ``sts:GetCallerIdentity`` needs no right."""
 OWNED = (
     "ec2:TerminateInstances",
     "ec2:AuthorizeSecurityGroupIngress",
@@ -28,8 +27,24 @@ OWNED = (
     "ec2:DeletePlacementGroup",
 )
 """On what has the owner's tag only."""
+MADE, SPOT = ("instance", "volume", "network-interface"), "spot-instances-request"
+"""What RunInstances makes, and gives the owner's tag; the last where hosts are spot instances."""
 MADE_WITH_TAG = ("ec2:CreateSecurityGroup", "ec2:CreatePlacementGroup")
 OBJECTS = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")
+OTHER_NAMES: Mapping[str, str] = {
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "service-quotas:GetServiceQuota": "servicequotas:GetServiceQuota",
+}
+"""Operations whose right is named otherwise."""
+ALSO_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "ec2:RunInstances": ("ec2:CreateTags", "iam:PassRole"),
+    "ec2:CreateSecurityGroup": ("ec2:CreateTags",),
+    "ec2:CreatePlacementGroup": ("ec2:CreateTags",),
+}
+"""What a call is refused for as well, which EC2 tells in a way that only it can read."""
 
 
 def coordinator_policy(owner: str, *, bucket: object, role: object) -> dict[str, Any]:
@@ -43,7 +58,7 @@ def coordinator_policy(owner: str, *, bucket: object, role: object) -> dict[str,
         "Version": "2012-10-17",
         "Statement": [
             _allow(READS, "*"),
-            _allow(("ec2:RunInstances",), _ec2("instance", "volume", "network-interface"), tagged),
+            _allow(("ec2:RunInstances",), _ec2(*MADE, SPOT), tagged),
             _allow(("ec2:RunInstances",), _ec2(*parts)),
             _allow(("ec2:CreateTags",), "*", made_by),
             _allow(MADE_WITH_TAG, _ec2("security-group", "placement-group"), tagged),
@@ -62,6 +77,11 @@ def coordinator_policy(owner: str, *, bucket: object, role: object) -> dict[str,
 def actions(policy: Mapping[str, Any]) -> tuple[str, ...]:
     """Every action that a policy allows, once."""
     return tuple(dict.fromkeys(action for one in policy["Statement"] for action in one["Action"]))
+
+
+def right(operation: str) -> str:
+    """The action that an operation needs."""
+    return OTHER_NAMES.get(operation, operation)
 
 
 def host_trust() -> dict[str, Any]:

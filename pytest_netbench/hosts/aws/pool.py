@@ -11,14 +11,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TypeAlias
 
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts.aws import journal, prices, request
 from pytest_netbench.hosts.aws.api import Aws
+from pytest_netbench.hosts.aws.bundle import bundle
 from pytest_netbench.hosts.aws.launch import Launcher
 from pytest_netbench.hosts.aws.plan import Launch, Slot, attempts, fits, slots
 from pytest_netbench.hosts.aws.preflight import Site, preflight
+from pytest_netbench.hosts.aws.prices import Rate
 from pytest_netbench.hosts.aws.ready import Preparer, Ready
 from pytest_netbench.hosts.aws.settings import AwsSettings
 from pytest_netbench.hosts.aws.ssm import Commands
@@ -36,11 +39,11 @@ SPARE_LIFE = 120.0
 
 @dataclass
 class Place:
-    """A host of this run, the slot that it fills, and what it costs a second."""
+    """A host of this run, the slot that it fills, and what it costs."""
 
     slot: Slot
     ready: Ready
-    dollars_second: float
+    rate: Rate
 
 
 class Pool:
@@ -58,6 +61,7 @@ class Pool:
         self._launcher = Launcher(aws, context.ledger, settings, self._site, identity)
         commands = Commands(aws, context.ledger.run, settings.poll, self._launcher.look)
         self._preparer = Preparer(aws, context.ledger, settings, self._site, commands, context.drivers)
+        self._preparer.store(bundle())
         self._places: dict[str, Place] = {}
         self._spent = 0.0
         journal.begin(context.ledger, aws.where, self._site.network.bucket, self._site.network.vpc)
@@ -102,8 +106,12 @@ class Pool:
         missing = [slot for slot in wanted if slot.name not in self._places]
         if missing:
             self._launch(missing, need)
-        self._bring(need, [self._places[slot.name] for slot in wanted])
-        return [self._places[slot.name] for slot in wanted]
+        else:
+            self._check_cost(need, ())
+        places = [self._places[slot.name] for slot in wanted]
+        self._bring(need, places)
+        self._spent += self.data_dollars(need, places)
+        return places
 
     @property
     def expires(self) -> int:
@@ -151,18 +159,32 @@ class Pool:
             beside=next(iter(beside)) if len(beside) == 1 else "",
         )
         first = next(ways)
-        site.check_quota([launch.type for launch in first for _ in launch.slots])
-        self._check_cost(need, first)
-        types = [site.types[launch.type] for launch in first]
-        programs = self._preparer.programs(need.drivers, types)
+        self._allow(first, need)
         if not self._places:
-            self._launcher.may_launch(first[0], site.network.subnets[first[0].zone])
-        made = self._launcher.launch(_chained(first, ways))
+            for launch in first:
+                self._launcher.may_launch(launch, site.network.subnets[launch.zone])
+        made = self._launcher.launch(chain([first], self._allowed(ways, need)))
+        programs = self._preparer.programs(need.drivers, [])
         ready = self._preparer.prepare({slot.name: one for slot, one in made.items()}, programs)
         by_name = {one.name: one for one in ready}
         for slot in missing:
             one = by_name[slot.name]
             self._places[slot.name] = Place(slot, one, self._price(one.instance.type))
+
+    def _allow(self, way: Way, need: Need) -> None:
+        """Refuse a way that has no quota, costs too much, or whose hosts couldn't run the drivers."""
+        self._site.check_quota([one.type for one in way for _ in one.slots])
+        self._check_cost(need, way)
+        self._preparer.programs(need.drivers, [self._site.types[one.type] for one in way])
+
+    def _allowed(self, ways: Iterator[Way], need: Need) -> Iterator[Way]:
+        """Where the first way had no room: the others, without those that would be refused."""
+        for way in ways:
+            try:
+                self._allow(way, need)
+            except (HostError, UsageError):
+                continue
+            yield way
 
     def _extended(self, types: Sequence[str]) -> Site:
         """The site, with types that nobody had foreseen."""
@@ -185,7 +207,7 @@ class Pool:
         """Let hosts go."""
         going = [self._places.pop(name) for name in names if name in self._places]
         now = time.monotonic()
-        self._spent += sum(one.dollars_second * (now - one.ready.instance.born) for one in going)
+        self._spent += sum(one.rate.second * (now - one.ready.instance.born) for one in going)
         self._launcher.terminate([one.ready.instance.id for one in going])
 
     def release(self) -> None:
@@ -202,21 +224,19 @@ class Pool:
         public = self._settings.control == "public" and ready.instance.public
         return ready.instance.public if public else ready.instance.private
 
-    def _price(self, type_: str) -> float:
+    def data_dollars(self, need: Need, places: Sequence[Place]) -> float:
+        """What the data of a test between these hosts costs."""
+        zones = {one.ready.instance.zone for one in places}
+        return prices.table().between_zones(need.volume, len(zones))
+
+    def _price(self, type_: str) -> Rate:
         if self._settings.emulated and type_ not in prices.table().types:
-            return 0.0
-        return prices.table().second(type_, self._aws.where.region, self._settings.price)
+            return Rate(type_)
+        return prices.table().rate(type_, self._aws.where.region, self._settings.price)
 
     def _check_cost(self, need: Need, launches: Way) -> None:
-        types = [one.type for one in launches for _ in one.slots]
+        rates = [self._price(one.type) for one in launches for _ in one.slots]
         zones = {one.zone for one in launches} | {one.ready.instance.zone for one in self._places.values()}
-        wanted = prices.estimate(
-            [self._price(one) for one in types], self._settings.life, need.volume, len(zones), prices.table()
-        )
-        spent = self._spent + sum(one.dollars_second for one in self._places.values()) * self._settings.life
+        wanted = prices.estimate(rates, self._settings.life, need.volume, len(zones))
+        spent = self._spent + sum(one.rate.second for one in self._places.values()) * self._settings.life
         prices.check(spent, wanted, self._settings.max_cost)
-
-
-def _chained(first: Way, rest: Iterator[Way]) -> Iterator[Way]:
-    yield first
-    yield from rest

@@ -15,11 +15,11 @@ from pytest_netbench.hosts.aws.cargo import Platform
 from pytest_netbench.hosts.aws.failures import AwsError, failure
 from pytest_netbench.hosts.aws.plan import TypeInfo
 from pytest_netbench.hosts.aws.settings import IMAGES, AwsSettings
+from pytest_netbench.hosts.aws.stackstate import ADVICE, Condition, condition
 
 SETUP = "`netbench aws setup` makes it"
 WHO_AM_I = "https://checkip.amazonaws.com"
 _DEBIAN = {"x86_64": "amd64", "arm64": "arm64"}
-_READY = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _VCPUS_ON_DEMAND = "L-1216C47A"
 
 
@@ -73,7 +73,7 @@ def preflight(aws: Aws, settings: AwsSettings, wanted: frozenset[str]) -> Site:
     :raises HostError: if the stack isn't there or isn't whole, or AWS says no.
     """
     account = check_account(aws, settings)
-    network = _named_network(aws, settings) if settings.subnet_tag else stack_network(aws, settings)
+    network = named_network(aws, settings) if settings.subnet_tag else stack_network(aws, settings)
     types = _types(aws, wanted)
     return Site(
         account=account,
@@ -126,26 +126,38 @@ def stack_network(aws: Aws, settings: AwsSettings) -> Network:
     region = aws.where.region
     if stack is None:
         raise HostError(f"there is no stack {settings.stack!r} in {region}: {SETUP}")
-    if stack["StackStatus"] not in _READY:
+    now = condition(str(stack["StackStatus"]))
+    if now is not Condition.READY:
         raise HostError(
-            f"the stack {settings.stack!r} in {region} is {stack['StackStatus']}: "
-            "`netbench aws status` says why; `netbench aws teardown` and `netbench aws setup` make it anew"
+            f"the stack {settings.stack!r} in {region} is {stack['StackStatus']}, `netbench aws status` says why: "
+            f"{ADVICE[now]}"
         )
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
     missing = {"Vpc", "Subnets", "Bucket", "InstanceProfile"} - set(outputs)
     if missing:
-        raise HostError(f"the stack {settings.stack!r} isn't netbench's: it has no output {', '.join(sorted(missing))}")
-    subnets = dict(one.split("=", 1) for one in outputs["Subnets"].split(","))
+        raise HostError(
+            f"the stack {settings.stack!r} in {region} has no output {', '.join(sorted(missing))}: "
+            "`netbench aws setup` brings it up to date, or says that it isn't netbench's"
+        )
     return Network(
         outputs["Vpc"],
-        subnets,
+        subnets_of(outputs["Subnets"]),
         settings.bucket or outputs["Bucket"],
         settings.instance_profile or outputs["InstanceProfile"],
     )
 
 
-def _named_network(aws: Aws, settings: AwsSettings) -> Network:
-    """Subnets that somebody tagged, with a bucket and a profile that the settings name."""
+def subnets_of(output: str) -> dict[str, str]:
+    """The stack's subnets by zone, from its output."""
+    return dict(one.split("=", 1) for one in output.split(","))
+
+
+def named_network(aws: Aws, settings: AwsSettings) -> Network:
+    """Subnets that somebody tagged, with a bucket and a profile that the settings name.
+
+    :raises UsageError: if those aren't named.
+    :raises HostError: if no subnet has the tag, or they are in several networks.
+    """
     if not settings.bucket or not settings.instance_profile:
         raise UsageError("[providers.aws] subnet_tag needs bucket and instance_profile beside it")
     key, _, value = settings.subnet_tag.partition("=")

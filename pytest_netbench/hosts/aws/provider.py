@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -31,6 +32,16 @@ EMULATED = (
     "emulated AWS: hosts are processes of this machine, and their figures say nothing about EC2; "
     "what is proved is the way there"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """When a test had its hosts, by the monotonic clock; what they cost a second, and its data as a whole."""
+
+    began: float
+    dollars_second: float
+    data_dollars: float
+    ended: float | None = None
 
 
 class AwsProvider(Provider):
@@ -64,7 +75,7 @@ class AwsProvider(Provider):
     def __init__(self, context: ProviderContext) -> None:
         self._context = context
         self._settings = settings_from(context.settings)
-        self._costs: dict[int, tuple[float, float | None, tuple[Place, ...]]] = {}
+        self._costs: dict[int, _Span] = {}
         self._work = threading.Lock()
         self._aws: Aws | None = None
         self._reaper: Reaper | None = None
@@ -170,12 +181,13 @@ class AwsProvider(Provider):
             note=self._note(places),
             credentials=self._pool.credentials if places else None,
         )
-        began = time.monotonic()
-        self._costs[id(made)] = began, None, tuple(places)
+        span = self._costs[id(made)] = _Span(
+            time.monotonic(), sum(one.rate.second for one in places), self._pool.data_dollars(need, places)
+        )
         try:
             yield made
         finally:
-            self._costs[id(made)] = began, time.monotonic(), tuple(places)
+            self._costs[id(made)] = replace(span, ended=time.monotonic())
         await asyncio.to_thread(self._release)
 
     def _release(self) -> None:
@@ -234,10 +246,10 @@ class AwsProvider(Provider):
     # --- money -------------------------------------------------------------------------------------
 
     def cost(self, fleet: Fleet) -> Cost | None:
-        """Host-seconds of the test, and dollars at list prices."""
-        if id(fleet) not in self._costs:
+        """Host-seconds of the test, and dollars at list prices; the data's, as far as its scenario tells."""
+        span = self._costs.get(id(fleet))
+        if span is None:
             return None
-        began, ended, places = self._costs[id(fleet)]
-        seconds = (ended if ended is not None else time.monotonic()) - began
-        dollars = sum(one.dollars_second for one in places) * seconds
-        return Cost(seconds * len(places), dollars, prices.table().as_of)
+        seconds = (time.monotonic() if span.ended is None else span.ended) - span.began
+        dollars = span.dollars_second * seconds + span.data_dollars
+        return Cost(seconds * len(fleet.all), dollars, prices.table().as_of)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.errors import HostError
@@ -19,7 +21,7 @@ from pytest_netbench.hosts.aws.api import Aws
 from pytest_netbench.hosts.aws.bundle import Blob, bundle, manifest
 from pytest_netbench.hosts.aws.cargo import Cargo, cargo, check, table_for_hosts
 from pytest_netbench.hosts.aws.cleanup import objects
-from pytest_netbench.hosts.aws.failures import AwsError, Exists
+from pytest_netbench.hosts.aws.failures import Exists, NotThere, RightsMissing
 from pytest_netbench.hosts.aws.launch import Instance
 from pytest_netbench.hosts.aws.plan import TypeInfo
 from pytest_netbench.hosts.aws.preflight import Site
@@ -90,7 +92,7 @@ class Preparer:
         site_bucket = self._site.network.bucket
         blobs = [one for one in wanted if isinstance(one, Blob)]
         for blob in (bundle(), *blobs):
-            self._upload(blob)
+            self.store(blob)
         files = [self._listed(one) for one in wanted]
         names = {one.private: name for name, one in hosts.items()}
         listed = manifest(self._ledger.run, names, self.credentials.authority, files, self._table, self._settings.port)
@@ -142,22 +144,26 @@ class Preparer:
             ) from None
         return Ready(name, one, pin, facts, brought)
 
-    def _upload(self, blob: Blob) -> None:
-        """Store it under its SHA-256, unless it is there."""
+    def store(self, blob: Blob) -> None:
+        """Have it in the bucket under its SHA-256; looks first whether it is there, since it may be large.
+
+        :raises HostError: if the bucket isn't there, isn't this account's, or these credentials may not use it.
+        """
         if blob.key in self._uploaded:
             return
-        bucket = self._site.network.bucket
+        bucket, account = self._site.network.bucket, self._site.account
+        place: dict[str, Any] = {"Bucket": bucket, "Key": blob.key, "ExpectedBucketOwner": account}
         try:
-            self._aws.call("s3:PutObject", Bucket=bucket, Key=blob.key, Body=blob.data, IfNoneMatch="*")
-        except Exists:
-            pass
-        except AwsError as error:
-            if error.code in {"NoSuchBucket", "AccessDenied", "AllAccessDisabled", "PermanentRedirect"}:
-                raise HostError(
-                    f"the bucket {bucket} can't be written ({error.code}): it may be gone, or somebody else's; "
-                    "`netbench aws status` says what the stack has"
-                ) from error
-            raise
+            try:
+                self._aws.call("s3:HeadObject", **place)
+            except NotThere:
+                with suppress(Exists):
+                    self._aws.call("s3:PutObject", **place, Body=blob.data, IfNoneMatch="*")
+        except (NotThere, RightsMissing) as error:
+            raise HostError(
+                f"the bucket {bucket} can't be used: it is gone, or somebody else's, or a right is missing: "
+                f"{error}\n`netbench aws status` says what the stack has"
+            ) from error
         self._uploaded.add(blob.key)
 
     def _url(self, key: str) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pytest_netbench.hosts.aws.plan import Launch
+from pytest_netbench.hosts.aws.policy import MADE, SPOT
 
 RUN, OWNER, EXPIRES = "nb:run", "nb:owner", "nb:expires"
 """Tags of everything that a run makes."""
@@ -132,7 +133,7 @@ def run_instances(base: Base, launch: Launch, subnet: str, machine: str, token: 
                 "DeleteOnTermination": True,
             }
         ],
-        "TagSpecifications": identity.specification("instance", "volume", "network-interface"),
+        "TagSpecifications": identity.specification(*MADE, *([SPOT] if base.spot else [])),
         **({"InstanceMarketOptions": market} if base.spot else {}),
     }
 

@@ -29,7 +29,8 @@ IMAGES: Mapping[str, Image] = MappingProxyType(
         "al2023": Image("/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{machine}", (2, 34), (3, 11)),
     }
 )
-LONGEST_LIFE = 24 * 3600.0
+SHORTEST_LIFE, LONGEST_LIFE = 300.0, 24 * 3600.0
+"""Seconds: a test doesn't begin on hosts that have less than two minutes to live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,8 @@ def _one_of(*known: str) -> Callable[[object], str]:
 
 def _life(value: object) -> float:
     found = parse_time(value) if isinstance(value, str) else seconds(value)
-    if not 60 <= found <= LONGEST_LIFE:  # noqa: PLR2004  a minute
-        raise ValueError(f"expected one minute to one day, found {value!r}")
+    if not SHORTEST_LIFE <= found <= LONGEST_LIFE:
+        raise ValueError(f"expected five minutes to one day, found {value!r}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ AT_ONCE = 50
 DOCUMENT = "AWS-RunShellScript"
 DELIVERY = 60
 """Seconds that a command may wait for a host before it is given up; the API's least is 30."""
-LOOK_AFTER = 5
-"""Questions between two looks at whether the hosts still run."""
+LOOK_S = 5.0
+"""Seconds between two looks at whether the hosts still run."""
 _GOING = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 _ERRORS = "\n----------ERROR-------\n"
 """Between output and errors, where SSM lists them as one text."""
@@ -53,6 +54,7 @@ class Commands:
 
     def __init__(self, aws: Aws, run: str, poll: float, look: Callable[[Iterable[str]], None]) -> None:
         self._aws, self._run, self._poll, self._look = aws, run, poll, look
+        self._look_after = math.ceil(LOOK_S / poll)
 
     def await_agents(self, instances: Sequence[str], deadline: float) -> None:
         """Return when SSM has heard of all, within ``deadline`` seconds.
@@ -71,7 +73,7 @@ class Commands:
                     "AmazonSSMManagedInstanceCore, the subnet a way to the Internet"
                 )
             questions += 1
-            if questions % LOOK_AFTER == 0:
+            if questions % self._look_after == 0:
                 self._look(instances)
             time.sleep(self._poll)
 
@@ -145,7 +147,7 @@ class Commands:
                 self._aws.call("ssm:CancelCommand", CommandId=command)
                 return found
             questions += 1
-            if questions % LOOK_AFTER == 0:
+            if questions % self._look_after == 0:
                 look(going)
             time.sleep(self._poll)
 

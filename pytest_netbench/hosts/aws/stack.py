@@ -1,123 +1,82 @@
-"""What must be in an account before hosts can be? One CloudFormation stack: made, shown and removed as a whole."""
+"""How is the stack made, brought up to date and removed? As a whole, whatever state an earlier try left it in."""
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.aws.api import Aws
 from pytest_netbench.hosts.aws.cleanup import delete_objects
-from pytest_netbench.hosts.aws.failures import AwsError
-from pytest_netbench.hosts.aws.policy import coordinator_policy, host_trust
-from pytest_netbench.hosts.aws.preflight import describe_stack
+from pytest_netbench.hosts.aws.failures import AwsError, NotThere, RightsMissing
+from pytest_netbench.hosts.aws.preflight import describe_stack, subnets_of
+from pytest_netbench.hosts.aws.stackstate import ADVICE, Condition, condition
+from pytest_netbench.hosts.aws.template import TAG, TAGS
 
-NETWORK = "10.77.0.0/16"
-SUBNET_BITS = 4
-"""A subnet has a sixteenth of the network: 4,091 hosts, and up to 16 zones."""
 DEADLINE = 900.0
 """Seconds for a stack to be made or removed."""
-KEEP_PROGRAMS_DAYS, KEEP_REPORTS_DAYS = 30, 90
-AT_REST = (
-    "at rest it costs nothing but the storage of its bucket, a few cents a month: there is no NAT gateway, "
-    "no address, no host"
-)
-_TAGS = [{"Key": "nb:stack", "Value": "netbench"}]
-_SSM_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+_STANDING = ("pending", "running", "stopping", "stopped", "shutting-down")
+_GONE = "DELETE_COMPLETE"
+_REASONS = 5
+"""Events of what failed that are told."""
 
 
-def template(zones: Sequence[str], *, network: str = NETWORK, owner: str = "netbench") -> dict[str, Any]:
-    """The stack, for a region with these zones."""
-    subnets = [str(one) for one in ipaddress.ip_network(network).subnets(prefixlen_diff=SUBNET_BITS)]
-    names = {zone: f"Subnet{zone.rpartition('-')[2].replace('-', '').title()}" for zone in zones}
-    resources: dict[str, Any] = {**_network(network), **_bucket(), **_roles(owner)}
-    for zone, block in zip(zones, subnets, strict=False):
-        resources[names[zone]] = _resource(
-            "EC2::Subnet", VpcId=_ref("Vpc"), CidrBlock=block, AvailabilityZone=zone, Tags=_TAGS
-        )
-        resources[f"{names[zone]}Route"] = _resource(
-            "EC2::SubnetRouteTableAssociation", SubnetId=_ref(names[zone]), RouteTableId=_ref("Routes")
-        )
-    listed = {"Fn::Join": [",", [{"Fn::Join": ["=", [zone, _ref(names[zone])]]} for zone in zones]]}
-    outputs = {
-        "Vpc": _ref("Vpc"),
-        "Subnets": listed,
-        "Bucket": _ref("Bucket"),
-        "InstanceProfile": _ref("HostProfile"),
-        "CoordinatorPolicy": _ref("CoordinatorPolicy"),
-    }
-    return {
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "What hosts of pytest-netbench stand in: a network, a bucket, rights. No hosts.",
-        "Resources": resources,
-        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
-    }
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stack as it was found. ``ours``: whether it is one of netbench's."""
+
+    name: str
+    status: str
+    ours: bool
+    outputs: Mapping[str, str]
+
+    @property
+    def condition(self) -> Condition:
+        """What can be done with it."""
+        return condition(self.status)
 
 
-def _network(network: str) -> dict[str, Any]:
-    return {
-        "Vpc": _resource("EC2::VPC", CidrBlock=network, EnableDnsSupport=True, EnableDnsHostnames=True, Tags=_TAGS),
-        "Gateway": _resource("EC2::InternetGateway", Tags=_TAGS),
-        "Attachment": _resource("EC2::VPCGatewayAttachment", VpcId=_ref("Vpc"), InternetGatewayId=_ref("Gateway")),
-        "Routes": _resource("EC2::RouteTable", VpcId=_ref("Vpc"), Tags=_TAGS),
-        "Default": {
-            **_resource(
-                "EC2::Route",
-                RouteTableId=_ref("Routes"),
-                DestinationCidrBlock="0.0.0.0/0",
-                GatewayId=_ref("Gateway"),
-            ),
-            "DependsOn": "Attachment",
-        },
-    }
+def find(aws: Aws, name: str) -> Found | None:
+    """The stack of that name, or None.
+
+    :raises AwsError: if AWS doesn't tell.
+    """
+    there = describe_stack(aws, name)
+    if there is None:
+        return None
+    tags = {one["Key"]: one["Value"] for one in there.get("Tags", ())}
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in there.get("Outputs", ())}
+    return Found(name, str(there["StackStatus"]), tags.get(TAG[0]) == TAG[1], outputs)
 
 
-def _bucket() -> dict[str, Any]:
-    def expire(prefix: str, days: int) -> dict[str, Any]:
-        return {"Id": prefix.rstrip("/"), "Prefix": prefix, "Status": "Enabled", "ExpirationInDays": days}
-
-    rules = [expire("bin/", KEEP_PROGRAMS_DAYS), expire("runs/", KEEP_REPORTS_DAYS)]
-    closed = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
-    return {
-        "Bucket": _resource(
-            "S3::Bucket", LifecycleConfiguration={"Rules": rules}, PublicAccessBlockConfiguration=closed, Tags=_TAGS
-        ),
-    }
-
-
-def _roles(owner: str) -> dict[str, Any]:
-    arns = {"bucket": {"Fn::GetAtt": ["Bucket", "Arn"]}, "role": {"Fn::GetAtt": ["HostRole", "Arn"]}}
-    return {
-        "HostRole": _resource(
-            "IAM::Role", AssumeRolePolicyDocument=host_trust(), ManagedPolicyArns=[_SSM_CORE], Tags=_TAGS
-        ),
-        "HostProfile": _resource("IAM::InstanceProfile", Roles=[_ref("HostRole")]),
-        "CoordinatorPolicy": _resource(
-            "IAM::ManagedPolicy",
-            Description="What the coordinator of netbench runs may do, and nothing else",
-            PolicyDocument=coordinator_policy(owner, bucket=arns["bucket"], role=arns["role"]),
-        ),
-    }
+def faults(aws: Aws, found: Found) -> Iterator[str]:
+    """What is wrong with a stack, a line each: its state, and what somebody took out of it."""
+    if found.condition is not Condition.READY:
+        yield _state(found)
+        yield from _reasons(aws, found.name)
+        return
+    missing = {"Vpc", "Subnets", "Bucket", "InstanceProfile"} - set(found.outputs)
+    if missing:
+        yield f"it has no output {', '.join(sorted(missing))}: `netbench aws setup` brings it up to date"
+    else:
+        yield from _gone(aws, found.outputs)
 
 
-def _resource(kind: str, **properties: object) -> dict[str, Any]:
-    return {"Type": f"AWS::{kind}", "Properties": properties}
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"Ref": name}
-
-
-def describe(made: Mapping[str, Any]) -> list[str]:
-    """What a template makes, a line for each kind."""
-    counts: dict[str, int] = {}
-    for one in made["Resources"].values():
-        kind = str(one["Type"]).removeprefix("AWS::").replace("::", " ")
-        counts[kind] = counts.get(kind, 0) + 1
-    return [f"{count} x {kind}" for kind, count in sorted(counts.items())]
+def _gone(aws: Aws, outputs: Mapping[str, str]) -> Iterator[str]:
+    anew = "`netbench aws teardown` and `netbench aws setup` make it anew"
+    try:
+        aws.call("s3:HeadBucket", Bucket=outputs["Bucket"])
+    except NotThere:
+        yield f"its bucket {outputs['Bucket']} is gone: {anew}"
+    except RightsMissing:
+        yield f"its bucket {outputs['Bucket']} can't be read: it is somebody else's, or these credentials have no right"
+    try:
+        aws.call("ec2:DescribeSubnets", SubnetIds=sorted(subnets_of(outputs["Subnets"]).values()))
+    except NotThere as error:
+        yield f"a subnet of it is gone ({error.said}): {anew}"
 
 
 def zones_of(aws: Aws) -> list[str]:
@@ -130,34 +89,44 @@ def zones_of(aws: Aws) -> list[str]:
 def setup(aws: Aws, name: str, made: Mapping[str, Any], *, poll: float = 5.0) -> str:
     """Make the stack, or bring it up to date; what was done.
 
-    :raises HostError: if it ends otherwise than well; with the events that say why.
+    Somebody else's work at it is waited for; what an earlier try left that has nothing in it is removed first.
+
+    :raises HostError: if there is another's of that name, or it can't be changed, or ends otherwise than well; with
+        the events that say why.
     """
     body: dict[str, Any] = {
         "StackName": name,
         "TemplateBody": json.dumps(made),
         "Capabilities": ["CAPABILITY_IAM"],
-        "Tags": _TAGS,
+        "Tags": TAGS,
     }
-    there = describe_stack(aws, name)
+    there = _settled(aws, name, poll)
+    if there is not None and there.condition is Condition.EMPTY:
+        _delete(aws, name, poll)
+        there = None
     if there is None:
         aws.call("cloudformation:CreateStack", OnFailure="ROLLBACK", **body)
         _await(aws, name, {"CREATE_COMPLETE"}, poll)
         return "made"
-    if not str(there["StackStatus"]).endswith("_COMPLETE") or there["StackStatus"] in {
-        "ROLLBACK_COMPLETE",
-        "DELETE_COMPLETE",
-    }:
-        raise HostError(_why(aws, name, str(there["StackStatus"])))
-    if json.loads(_body(aws, name)) == json.loads(json.dumps(made)):
-        return "unchanged"
+    if there.condition is not Condition.READY:
+        raise HostError(_why(aws, there))
+    if json.loads(_body(aws, name)) != json.loads(json.dumps(made)) and _update(aws, body):
+        _await(aws, name, {"UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}, poll)
+        return "brought up to date"
+    if wrong := list(faults(aws, there)):
+        raise HostError(f"the stack {name!r} isn't whole: " + "\n".join(wrong))
+    return "unchanged"
+
+
+def _update(aws: Aws, body: Mapping[str, Any]) -> bool:
+    """Whether there was something to update."""
     try:
         aws.call("cloudformation:UpdateStack", **body)
     except AwsError as error:
         if "No updates" in error.said:
-            return "unchanged"
+            return False
         raise
-    _await(aws, name, {"UPDATE_COMPLETE"}, poll)
-    return "updated"
+    return True
 
 
 def _body(aws: Aws, name: str) -> str:
@@ -168,45 +137,76 @@ def _body(aws: Aws, name: str) -> str:
 def teardown(aws: Aws, name: str, *, poll: float = 5.0) -> bool:
     """Empty the bucket, and remove the stack; False if there is none.
 
-    :raises HostError: if hosts stand in it, or it can't be removed; with the events that say why.
+    :raises HostError: if hosts stand in it, it isn't netbench's, or can't be removed; with the events that say why.
     """
-    stack = describe_stack(aws, name)
-    if stack is None:
+    there = _settled(aws, name, poll)
+    if there is None:
         return False
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
-    if vpc := outputs.get("Vpc"):
-        filters = [
-            {"Name": "vpc-id", "Values": [vpc]},
-            {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped", "shutting-down"]},
-        ]
+    if vpc := there.outputs.get("Vpc"):
+        filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "instance-state-name", "Values": list(_STANDING)}]
         pages = aws.pages("ec2:DescribeInstances", "Reservations", Filters=filters)
-        if there := [one["InstanceId"] for reservation in pages for one in reservation["Instances"]]:
-            raise HostError(f"{len(there)} hosts stand in it ({', '.join(there[:5])}): `netbench reap` first")
-    if bucket := outputs.get("Bucket"):
+        if hosts := [one["InstanceId"] for reservation in pages for one in reservation["Instances"]]:
+            raise HostError(f"{len(hosts)} hosts stand in it ({', '.join(hosts[:5])}): `netbench reap` first")
+    if bucket := there.outputs.get("Bucket"):
         delete_objects(aws, bucket, "")
-    aws.call("cloudformation:DeleteStack", StackName=name)
-    _await(aws, name, {"DELETE_COMPLETE"}, poll)
+    _delete(aws, name, poll)
     return True
+
+
+def _delete(aws: Aws, name: str, poll: float) -> None:
+    aws.call("cloudformation:DeleteStack", StackName=name)
+    _await(aws, name, {_GONE}, poll)
+
+
+def _settled(aws: Aws, name: str, poll: float) -> Found | None:
+    """The stack, once nobody works at it any more; None if there is none then.
+
+    :raises HostError: if it isn't netbench's, or doesn't come to an end.
+    """
+    end = time.monotonic() + DEADLINE
+    while (found := find(aws, name)) is not None:
+        if not found.ours:
+            raise HostError(
+                f"the stack {name!r} isn't netbench's (it hasn't the tag {TAG[0]}): it is left alone; "
+                "[providers.aws] stack = another name"
+            )
+        if found.condition is not Condition.WORKING:
+            break
+        if time.monotonic() > end:
+            raise HostError(f"the stack {name!r} has been {found.status} for {DEADLINE:g} s")
+        time.sleep(poll)
+    return found
 
 
 def _await(aws: Aws, name: str, wanted: set[str], poll: float) -> None:
     end = time.monotonic() + DEADLINE
     while True:
-        stack = describe_stack(aws, name)
-        status = "DELETE_COMPLETE" if stack is None else str(stack["StackStatus"])
+        found = find(aws, name)
+        status = _GONE if found is None else found.status
         if status in wanted:
             return
-        if status.endswith(("_FAILED", "ROLLBACK_COMPLETE")) or time.monotonic() > end:
-            raise HostError(_why(aws, name, status))
+        if found is not None and (condition(status) is not Condition.WORKING or time.monotonic() > end):
+            raise HostError(_why(aws, found))
         time.sleep(poll)
 
 
-def _why(aws: Aws, name: str, status: str) -> str:
-    events = aws.call("cloudformation:DescribeStackEvents", StackName=name)["StackEvents"]
-    said = [
-        f"  {one.get('LogicalResourceId')}: {one.get('ResourceStatusReason')}"
-        for one in events
-        if str(one.get("ResourceStatus", "")).endswith("_FAILED") and one.get("ResourceStatusReason")
-    ]
-    why = "\n".join(said[-5:])
-    return f"the stack {name!r} is {status}: `netbench aws teardown` removes it\n{why}".rstrip()
+def _state(found: Found) -> str:
+    advice = ADVICE[found.condition]
+    return f"it is {found.status}" + (f": {advice}" if advice else "")
+
+
+def _why(aws: Aws, found: Found) -> str:
+    return "\n".join([f"the stack {found.name!r} isn't as it should be: {_state(found)}", *_reasons(aws, found.name)])
+
+
+def _reasons(aws: Aws, name: str) -> list[str]:
+    """What failed first since somebody last asked for something."""
+    said: list[str] = []
+    events = aws.pages("cloudformation:DescribeStackEvents", "StackEvents", StackName=name)
+    for one in sorted(events, key=lambda event: event["Timestamp"]):
+        reason = one.get("ResourceStatusReason", "")
+        if reason == "User Initiated":
+            said.clear()
+        elif reason and str(one["ResourceStatus"]).endswith("_FAILED"):
+            said.append(f"  {one['LogicalResourceId']}: {reason}")
+    return said[:_REASONS]

@@ -30,7 +30,7 @@ class Delays:
     """How long things take, in seconds.
 
     From RunInstances to running; from running to SSM's agent; from TerminateInstances to terminated; until a new
-    instance is seen by who asks; and a minute of ``shutdown``.
+    instance is seen by who asks; and a minute of ``shutdown``. ``skew_s``: how far the cloud's clock is ahead of ours.
     """
 
     boot_s: float = 0.3
@@ -38,6 +38,7 @@ class Delays:
     end_s: float = 0.2
     visible_s: float = 0.0
     minute_s: float = 60.0
+    skew_s: float = 0.0
 
     def with_changes(self, changes: dict[str, float]) -> Delays:
         """Others in the place of these.

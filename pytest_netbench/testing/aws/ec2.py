@@ -17,6 +17,7 @@ from moto.ec2.models.instances import InstanceState
 from moto.ec2.responses import EC2Response
 
 from pytest_netbench.testing.aws.cloud import OVER, Cloud, Machine
+from pytest_netbench.testing.aws.rights import need
 
 if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance, Reservation
@@ -41,6 +42,7 @@ class Ec2Response(EC2Response):
         least, most = int(self._get_param("MinCount")), int(self._get_param("MaxCount"))
         group = self._get_param("Placement.GroupName")
         self._check(least, most, group)
+        self._check_rights()
         with backend.cloud.lock:
             sent = {name: value for name, value in self.data.items() if name not in {"Action", "Version"}}
             signature = json.dumps(sent, sort_keys=True, default=str)
@@ -55,6 +57,18 @@ class Ec2Response(EC2Response):
                 backend.tokens[token] = signature, answer
             self._launch(getattr(answer.result, "instances", []), group or "")
         return answer
+
+    def _check_rights(self) -> None:
+        """Tags that are given with what is made, and a profile, need rights of their own."""
+        if self._get_param("TagSpecifications"):
+            need(self, "ec2:CreateTags")
+        if self._get_param("IamInstanceProfile.Arn") or self._get_param("IamInstanceProfile.Name"):
+            need(self, "iam:PassRole")
+
+    def create_security_group(self) -> ActionResult:
+        """With the rights for its tags."""
+        self._check_rights()
+        return super().create_security_group()
 
     def _check(self, least: int, most: int, group: str | None) -> None:
         if least > most:
@@ -83,6 +97,7 @@ class Ec2Response(EC2Response):
     def create_placement_group(self) -> ActionResult:
         """A group to be near in."""
         self.error_on_dryrun()
+        self._check_rights()
         name, groups = self._get_param("GroupName"), self._backend.placement_groups
         if name in groups:
             raise Ec2Error("InvalidPlacementGroup.Duplicate", f"The Placement Group '{name}' already exists.")

@@ -152,9 +152,10 @@ class Emulation:
         """Make the stack in which hosts stand, as ``netbench aws setup`` does."""
         from pytest_netbench.hosts.aws import stack as stacks
         from pytest_netbench.hosts.aws.api import Aws, Where
+        from pytest_netbench.hosts.aws.template import template
 
         aws = Aws(Where(REGION, endpoint=self.endpoint))
-        stacks.setup(aws, stack, stacks.template(stacks.zones_of(aws), network=self.network), poll=0.05)
+        stacks.setup(aws, stack, template(stacks.zones_of(aws), network=self.network), poll=0.05)
 
     def client(self, service: str, **more: Any) -> Any:
         """A boto3 client of it."""
@@ -174,6 +175,10 @@ class Emulation:
     def delays(self, **seconds: float) -> None:
         """Change how long things take."""
         self._order("delays", seconds)
+
+    def stack_is(self, name: str, status: str, reason: str = "") -> None:
+        """Let CloudFormation say that a stack is in this state, and in its events why."""
+        self._order("stack", {"name": name, "status": status, "reason": reason})
 
     def state(self) -> Mapping[str, Any]:
         """``hosts``: their state, and whether they are alive; ``calls`` so far; ``log``."""

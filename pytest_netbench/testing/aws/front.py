@@ -1,6 +1,6 @@
 """Who stands before moto? A layer of WSGI that counts calls, lets some of them fail, and takes orders from tests.
 
-``POST /_emulation/faults|kill|delays``, ``GET /_emulation/state``; everything else goes on to moto.
+``POST /_emulation/faults|kill|delays|stack``, ``GET /_emulation/state``; everything else goes on to moto.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from pytest_netbench.testing.aws import cloudformation
 from pytest_netbench.testing.aws.cloud import Cloud
-from pytest_netbench.testing.aws.rules import DROP, HANG, ApiFault, Cause, HostFault, error_body, from_json, met
+from pytest_netbench.testing.aws.rules import DROP, HANG, ApiFault, Cause, HostFault, error_body, from_json, met, skewed
 
 Environ: TypeAlias = dict[str, Any]
 Start: TypeAlias = Callable[..., Any]
@@ -39,6 +40,8 @@ class Front:
         with self._cloud.lock:
             self.calls.append(f"{service}.{action}")
             fault, self._cloud.api_faults = met(self._cloud.api_faults, service, action, body)
+        if "HTTP_AUTHORIZATION" in environ:
+            fault = fault or skewed(service, self._cloud.delays.skew_s)
         if fault is None:
             return self._app(environ, start)
         if fault.after:
@@ -61,6 +64,8 @@ class Front:
                 cloud.kill(given["instance"], Cause(given["cause"]))
             elif what == "delays":
                 cloud.delays = cloud.delays.with_changes(given)
+            elif what == "stack":
+                cloudformation.force(**given)
         except (ValueError, KeyError) as error:
             start("400 Bad Request", [("Content-Type", "text/plain")])
             return [str(error).encode()]

@@ -101,6 +101,24 @@ def from_json(text: Mapping[str, Any]) -> ApiFault | HostFault:
     return ApiFault(**text)
 
 
+SKEW = 300.0
+"""Seconds that a signature's date may be away from the cloud's own clock."""
+_TOO_LATE: Mapping[str, tuple[str, int, str]] = {
+    "ec2": ("RequestExpired", 400, "Request has expired."),
+    "s3": ("RequestTimeTooSkewed", 403, "The difference between the request time and the current time is too large."),
+    "ssm": ("InvalidSignatureException", 400, "Signature expired: it is now later than 5 min. after it"),
+}
+
+
+def skewed(service: str, seconds: float) -> ApiFault | None:
+    """What a service says to a request from a clock that is so far away from its own; None if that is near enough."""
+    if abs(seconds) <= SKEW:
+        return None
+    other = ("SignatureDoesNotMatch", 403, "Signature expired: it is now later than 5 min. after it")
+    code, status, message = _TOO_LATE.get(service, other)
+    return ApiFault(code, status=status, message=message)
+
+
 def met(
     rules: Iterable[ApiFault], service: str, action: str, body: str
 ) -> tuple[ApiFault | None, tuple[ApiFault, ...]]:

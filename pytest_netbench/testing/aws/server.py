@@ -47,10 +47,11 @@ def serve(place: Path, delays: dict[str, float], kind: Kind) -> None:
     :raises OSError: if there may be no hosts of this kind here.
     """
     os.environ["MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION"] = "true"
+    os.environ["MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS"] = "false"
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    from pytest_netbench.testing.aws import ec2, ssm
+    from pytest_netbench.testing.aws import cloudformation, ec2, rights, ssm
     from pytest_netbench.testing.aws.cloud import Cloud, Delays
     from pytest_netbench.testing.aws.front import Front
     from pytest_netbench.testing.aws.namespaced import NETWORK, Vpc, why_not_here
@@ -67,6 +68,8 @@ def serve(place: Path, delays: dict[str, float], kind: Kind) -> None:
         if kind is not Kind.PLAIN:
             ec2.install(cloud)
             ssm.install(cloud)
+            cloudformation.install()
+            rights.install()
         app = Front(DomainDispatcherApplication(create_backend_app), cloud)
 
         def server_at(port: int) -> BaseWSGIServer:

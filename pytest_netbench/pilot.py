@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING
 
+from pytest_netbench.errors import Unsupported
 from pytest_netbench.gate.length import WHOLE, Length, Needs, Seen, by_bytes, needed_samples, step, work_of
 from pytest_netbench.scenario.scale import Part, scaled, shortest_loop_s
 
@@ -45,6 +46,8 @@ async def pilot(
     """The length of the rounds of a test with these gated metrics.
 
     ``in_time``: whether another round may be run. ``whole_seconds``: its driver takes no other.
+
+    :raises Unsupported: if the scenario itself is.
     """
     names = tuple(gated)
     part = part_of(scenario, names)
@@ -65,7 +68,12 @@ async def pilot(
             return Length(why="the budget leaves no time to find another length")
         made = at(due)
         assert made is not None
-        done = await play(made, due)
+        try:
+            done = await play(made, due)
+        except Unsupported as error:
+            if due == WHOLE:
+                raise
+            return Length(why=f"another is unsupported: {error}")
         if own := [reason for reason in done.validity if reason not in done.exogenous]:
             return Length(why=f"a round of the pilot doesn't count: {own[0]}")
         found = Seen(

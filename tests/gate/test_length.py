@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_netbench.errors import Unsupported
 from pytest_netbench.gate.length import (
     LEAST_S,
     LIMIT,
@@ -185,4 +186,13 @@ async def test_a_pilot_leaves_a_test_as_it_is_where_it_cant_say() -> None:
     assert length.factor == 1
     assert "it crashed" in length.why
     assert "budget" in (await pilot(play, download(1_000_000), [CPU], lambda: False)).why
+
+    async def refuse(_: Scenario, factor: Fraction) -> Round:
+        if factor != WHOLE:
+            raise Unsupported("only megabytes")
+        return replace(round_("ref"), duration_s=0.04)
+
+    length = await pilot(refuse, download(1_000_000), [CPU], lambda: True)
+    assert length.factor == 1
+    assert "another is unsupported: only megabytes" in length.why
     assert LEAST_S < MOST_S

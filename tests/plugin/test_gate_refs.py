@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,22 @@ def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
     outcome.stdout.fnmatch_lines(["*unsupported: driver tcp can't be built from 'HEAD'*"])
     alone = project.runpytest_subprocess("test_it.py", "-k", "tcp", "--netbench-ab", "HEAD,HEAD")
     alone.assert_outcomes(errors=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), [("", "the same, byte for byte"), ("; date +#%N >> $OUT/mine", "they differ by ")]
+)
+def test_a_calibration_builds_the_same_commit_again(
+    project: pytest.Pytester, repository: Path, line: str, words: str
+) -> None:
+    """From nothing, and says whether that made another program."""
+    play(project)
+    toml = (repository / "netbench.toml").read_text()
+    (repository / "netbench.toml").write_text(toml.replace('$OUT/mine"', f'$OUT/mine{line}"', 1))
+    project.makepyfile(test_it=TEST.replace(", AB", ""))
+    program = [sys.executable, "-m", "pytest_netbench.cli.main", "calibrate", "test_it.py", "--sessions", "1"]
+    done = subprocess.run([*program, "--builds", "1"], capture_output=True, text=True, cwd=repository, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"1 other build of the same commit: {words}" in done.stdout
+    (metrics,) = json.loads((repository / ".netbench" / "calibration.json").read_text())["tests"].values()
+    assert [len(build) for build in metrics["response.p50"]["builds"]] == ([24] if line else [0])

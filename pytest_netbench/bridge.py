@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,8 +39,19 @@ def session_of(config: pytest.Config) -> Session:
             worker=given.get("workerid", ""),
             added_drivers=lambda: _merged(config.hook.pytest_netbench_drivers(config=config)),
             added_providers=lambda: _merged(config.hook.pytest_netbench_providers(config=config)),
+            say=lambda line: _say(config, line),
         )
     return config.stash[SESSION]
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    """Show a line at once, past what keeps the output of tests."""
+    reporter, capture = (config.pluginmanager.get_plugin(name) for name in ("terminalreporter", "capturemanager"))
+    if reporter is None:  # a worker of pytest-xdist
+        return
+    with nullcontext() if capture is None else capture.global_and_fixture_disabled():
+        reporter.ensure_newline()
+        reporter.write_line(f"netbench: {line}")
 
 
 def _merged(tables: list[Mapping[str, Any]]) -> dict[str, Any]:

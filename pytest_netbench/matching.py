@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_netbench.contest import Contest
-from pytest_netbench.drivers.build import built
+from pytest_netbench.drivers import build
 from pytest_netbench.errors import NetbenchError, Unsupported, UsageError
 from pytest_netbench.gate.contenders import Contender, contenders
 from pytest_netbench.marker import EACH
@@ -140,7 +140,7 @@ class Workshop:
         """
         if not row.build:
             raise NotBuilt(f"driver {row.name} can't be built from {ref!r}: it has no `build` command")
-        return built(row, ref, self._session.settings.home, again)
+        return self._session.make(build.plan(row, ref, self._session.settings.home, again))
 
 
 def repeat(item: pytest.Item) -> str:

@@ -268,6 +268,8 @@ async def _refused(trial: _Trial) -> Promise:
     name = "tells that nobody listens"
     ended = await trial.refused()
     if isinstance(ended, DriverFailure):
+        if ended.reason is Reason.DEADLINE and trial.client.level is Level.INTEROP:
+            return Promise(name, Answer.UNSUPPORTED, f"{ended.detail}: the runner's contract doesn't ask for it")
         if ended.reason is Reason.DEADLINE:
             return Promise(name, Answer.BROKEN, ended.detail, "a client gives up, with a status other than 0")
         return Promise(name, Answer.KEPT, ended.detail)

@@ -55,6 +55,10 @@ def _none() -> Mapping[str, Any]:
     return {}
 
 
+def _nothing(_: str) -> None:
+    return
+
+
 @dataclass
 class Session:
     """One process's share of a run; under xdist, each worker has one, and the controller too.
@@ -63,7 +67,7 @@ class Session:
     ``added_providers`` what plugins offer: each is asked once, when it is first needed. ``entries``: gated metrics of
     all tests of the session. ``judged``: what gated tests came to, so that running one again doesn't ask anew.
     ``accepted``: the regressions that tests were told to let pass. ``upcoming``: what tests that haven't begun need, by
-    their ids. ``hurried``: whether somebody interrupted the run.
+    their ids. ``hurried``: whether somebody interrupted the run. ``say`` shows a line to whoever waits.
     """
 
     read: Callable[[], Settings]
@@ -80,6 +84,7 @@ class Session:
     _trailers: dict[str, tuple[Acceptance, ...]] = field(default_factory=dict)
     upcoming: dict[str, Need] = field(default_factory=dict)
     hurried: bool = False
+    say: Callable[[str], None] = _nothing
     _builds: dict[str, Build] = field(default_factory=dict)
     _failed_builds: dict[str, BuildError] = field(default_factory=dict)
 
@@ -142,7 +147,7 @@ class Session:
         """
         from pytest_netbench.drivers import registry
 
-        return dict(registry.table(self.settings.driver_rows, self.added_drivers()))
+        return dict(registry.table(self.settings.driver_rows, self.added_drivers(), self.settings.home))
 
     @cached_property
     def budget(self) -> Budget:
@@ -194,13 +199,22 @@ class Session:
         if name in self._failed_builds:
             raise self._failed_builds[name]
         if name in self._builds:
-            from pytest_netbench.drivers import build
-
             try:
-                build.ensure(self._builds[name])
+                self.make(self._builds[name])
             except BuildError as error:
                 self._failed_builds[name] = error
                 raise
+
+    def make(self, planned: Build) -> Path:
+        """The folder with what a build makes; one that has to be made, and may take long, is told.
+
+        :raises BuildError: with the last lines that it printed.
+        """
+        from pytest_netbench.drivers import build
+
+        if not planned.out.is_dir():
+            self.say(f"{planned}: {planned.driver.build} (prints into {planned.log})")
+        return build.ensure(planned)
 
     def provider_class(self, name: str | None = None) -> type[Provider]:
         """The provider of that name, or the one that this session uses.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_netbench import options
+from pytest_netbench.cli import to_errors
 
 if TYPE_CHECKING:
     from pytest_netbench.session import Session
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.ci:
         print(doctor.HOSTED_RUNNER, end="")
         return 0
-    session = Session(lambda: options.settings(start=Path.cwd(), command_line=options.given(args)))
+    session = Session(lambda: options.settings(start=Path.cwd(), command_line=options.given(args)), say=to_errors)
     if args.contract_of is not None:
         try:
             return asyncio.run(_contract(session, args.contract_of, args.peer))

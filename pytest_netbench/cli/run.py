@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_netbench import options
+from pytest_netbench.cli import to_errors
 from pytest_netbench.errors import DriverMissing, NetbenchError, Unsupported
 from pytest_netbench.roles import Role
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from pytest_netbench.scenario.netbench_json import read
     from pytest_netbench.session import Session
 
-    session = Session(lambda: options.settings(start=Path.cwd(), command_line=options.given(args)))
+    session = Session(lambda: options.settings(start=Path.cwd(), command_line=options.given(args)), say=to_errors)
     scenario = replace(read(args.file, limit=session.settings.scenario_limit), title=args.file.stem)
     plans = [_plan(session, scenario, args, name) for name in session.settings.drivers.over(None)]
     folder = Folder(session.settings.out)

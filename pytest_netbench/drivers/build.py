@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pytest_netbench.drivers import proc
 from pytest_netbench.drivers.process import tail
 from pytest_netbench.drivers.repository import Repository, Source
+from pytest_netbench.drivers.words import rewritten
 from pytest_netbench.errors import BuildError
 from pytest_netbench.hosts.ledger import identify, is_alive
 
@@ -78,6 +79,11 @@ class Build:
         """Where its products are, once they are."""
         return self.root / "out" / self.key
 
+    @property
+    def log(self) -> Path:
+        """What it prints, while it goes on and afterwards."""
+        return self.root / f"{self.key}.log"
+
     def __str__(self) -> str:
         return f"the build of {self.driver.name} at {self.source.name}"
 
@@ -90,7 +96,8 @@ def cache() -> Path:
 def plan(driver: Driver, ref: str, folder: Path, again: int = 0) -> Build:
     """The build of a row at a ref of the repository that ``folder`` belongs to; nothing is built yet.
 
-    ``again``: which other build of the same, 0 for the one that is kept.
+    ``ref``: any of git's, ``merge-base`` (where HEAD left the main branch), or ``worktree`` (the working tree as it is,
+    with what isn't committed). ``again``: which other build of the same, 0 for the one that is kept.
 
     :raises UsageError: if the folder is in no repository, or that has no such ref.
     """
@@ -100,39 +107,13 @@ def plan(driver: Driver, ref: str, folder: Path, again: int = 0) -> Build:
     return Build(driver, repository, source, root, _key(driver, source, repository, again), again)
 
 
-def built(driver: Driver, ref: str, folder: Path, again: int = 0) -> Path:
-    """The folder with the products of a row's build at a ref: as it was built before, or built now.
-
-    ``ref``: any of git's, ``merge-base`` (where HEAD left the main branch), or ``worktree`` (the working tree as it is,
-    with what isn't committed). Put it into the row with :func:`at`.
-
-    :raises UsageError: if the folder is in no repository, or that has no such ref.
-    :raises BuildError: if the build fails; with the last lines that it printed, and where all of them are.
-    """
-    return ensure(plan(driver, ref, folder, again))
-
-
 def at(driver: Driver, out: Path) -> Driver:
     """The row with a folder in the place of ``$OUT``, or of the folder that stood there before."""
-    from pytest_netbench.drivers.driver import Command
 
-    def words(line: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(word.replace(driver.out or OUT, str(out)) for word in line)
+    def text(word: str) -> str:
+        return word.replace(driver.out or OUT, str(out))
 
-    foreign = driver.foreign
-    if foreign is not None:
-        lines = {role: {kind: words(line) for kind, line in of.items()} for role, of in foreign.lines.items()}
-        foreign = replace(foreign, lines=lines)
-    return replace(
-        driver,
-        commands={
-            role: Command(words(one.argv), dict(zip(one.env, words(tuple(one.env.values())), strict=True)))
-            for role, one in driver.commands.items()
-        },
-        foreign=foreign,
-        tells_version=words(driver.tells_version),
-        out=str(out),
-    )
+    return replace(rewritten(driver, lambda line: tuple(map(text, line)), text), out=str(out))
 
 
 def ensure(build: Build) -> Path:
@@ -216,8 +197,8 @@ def _build(build: Build, lock: int) -> None:
     shutil.rmtree(products, ignore_errors=True)
     products.mkdir()
     build.repository.lay_out(build.source, source, clean=clean)
-    log = build.root / f"{build.key}.log"
-    status = _run(build, source, products, log, lock)
+    log = build.log
+    status = _run(build, source, products, lock)
     if status != 0:
         unfinished.unlink()  # it ended by itself: the next one may go on from there
         how = f"exited with status {status}" if status > 0 else f"was ended by {signal.Signals(-status).name}"
@@ -237,9 +218,9 @@ def _forget_old(build: Build) -> None:
         shutil.rmtree(one, ignore_errors=True)
 
 
-def _run(build: Build, source: Path, products: Path, log: Path, lock: int) -> int:
+def _run(build: Build, source: Path, products: Path, lock: int) -> int:
     """Run the command of the user's own configuration, as a shell does; its status."""
-    with log.open("wb") as output:
+    with build.log.open("wb") as output:
         child = subprocess.Popen(
             ("/bin/sh", "-c", build.driver.build),
             cwd=source,
@@ -253,7 +234,7 @@ def _run(build: Build, source: Path, products: Path, log: Path, lock: int) -> in
         try:
             return child.wait(LONGEST)
         except subprocess.TimeoutExpired:
-            raise BuildError(f"{build} took longer than {LONGEST:g} s\n{_last_lines(log)}") from None
+            raise BuildError(f"{build} took longer than {LONGEST:g} s\n{_last_lines(build.log)}") from None
         finally:
             _end(child)
 

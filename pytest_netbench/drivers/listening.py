@@ -179,7 +179,7 @@ async def until_listening(address: str, port: int, transport: Transport, tree: C
 def waiting(pids: Iterable[int]) -> list[str]:
     """Where these processes listen, over any transport: ``ADDRESS:PORT``, for people."""
     own = {inode for pid in pids for inode in proc.sockets(pid)}
-    found = (one for one in entries(Transport.ANY, WAITING) if one.inode in own)
+    found = (one for one in entries(Transport.ANY, WAITING) if one.inode in own and one.port)
     return sorted({endpoint(str(_plain(one.address)), one.port) for one in found})
 
 

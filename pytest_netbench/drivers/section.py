@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Mapping
 from enum import Enum
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_netbench.errors import UsageError, nearest
@@ -80,18 +78,12 @@ def command_line(where: str, value: object) -> tuple[str, ...]:
         raise UsageError(f"{where}: {value!r} can't be split into words: {error}") from error
     if not words or not words[0]:
         raise UsageError(f"{where}: expected a program and its arguments, got nothing")
-    return (from_here(words[0]), *words[1:]) if os.sep in words[0] and words[0][0] != "$" else words
+    return words
 
 
 def folders(where: str, value: object) -> tuple[str, ...]:
     """One folder or several."""
-    given = (value,) if isinstance(value, str) else texts(where, value)
-    return tuple(from_here(one) for one in given)
-
-
-def from_here(path: str) -> str:
-    """A path as a worker finds it, which stands in another folder."""
-    return str(Path(path).expanduser().absolute())
+    return (value,) if isinstance(value, str) else texts(where, value)
 
 
 def environment(where: str, value: object) -> dict[str, str]:

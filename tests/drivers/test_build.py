@@ -57,6 +57,10 @@ def mine(command: str = BUILD) -> Driver:
     return registry.table({"mine": section})["mine"]
 
 
+def built(driver: Driver, ref: str, home: Path, again: int = 0) -> Path:
+    return build.ensure(build.plan(driver, ref, home, again))
+
+
 def log(home: Path) -> list[str]:
     path = home.parent / "log"
     return path.read_text().splitlines() if path.exists() else []
@@ -64,16 +68,16 @@ def log(home: Path) -> list[str]:
 
 def test_a_ref_is_built_once(home: Path) -> None:
     """The second time its products are there already, wherever in the repository one stands."""
-    first = build.built(mine(), "HEAD~1", home)
+    first = built(mine(), "HEAD~1", home)
     assert (first / "tool").read_text() == "one"
     (home / "sub").mkdir()
-    assert build.built(mine(), "main~1", home / "sub") == first
+    assert built(mine(), "main~1", home / "sub") == first
     assert len(log(home)) == 2
 
 
 def test_every_ref_is_built_at_the_same_path(home: Path) -> None:
     """A compiler writes paths into programs: those of two arms must not differ."""
-    outs = {build.built(mine(), ref, home) for ref in ("HEAD", "HEAD~1")}
+    outs = {built(mine(), ref, home) for ref in ("HEAD", "HEAD~1")}
     assert len(outs) == 2
     assert len(set(log(home))) == 2  # one place of the source, one of the products
 
@@ -82,7 +86,7 @@ def test_the_same_source_is_built_again(home: Path) -> None:
     """From nothing, at the same path, into another folder; each number once."""
     driver = mine(f"test ! -e left.o && {BUILD} && touch left.o")
     first = build.built(driver, "HEAD", home)
-    outs = [build.built(driver, "HEAD", home, again) for again in (1, 2, 1)]
+    outs = [built(driver, "HEAD", home, again) for again in (1, 2, 1)]
     assert len({first, *outs}) == 3
     assert outs[0] == outs[2]
     assert len(log(home)) == 6
@@ -92,40 +96,40 @@ def test_the_same_source_is_built_again(home: Path) -> None:
 def test_the_working_tree_is_built_as_it_is(home: Path) -> None:
     """With what isn't committed, and new files; what is ignored, and what a run leaves, makes no other source of it."""
     (home / "tool").write_text("three")
-    built = build.built(mine(), "worktree", home)
-    assert (built / "tool").read_text() == "three"
+    made = built(mine(), "worktree", home)
+    assert (made / "tool").read_text() == "three"
     (home / "netbench-results").mkdir()
     for unimportant in ("tool.o", "netbench-results/results.json"):
         (home / unimportant).write_text("x")
-    assert build.built(mine(), "worktree", home) == built
+    assert built(mine(), "worktree", home) == made
     (home / "new").touch()
-    assert build.built(mine(), "worktree", home) != built
+    assert built(mine(), "worktree", home) != made
     assert git(home, "status", "--porcelain", "tool") == "M tool"
     assert git(home, "diff", "--cached") == ""
 
 
 def test_a_clean_working_tree_is_its_commit(home: Path) -> None:
     """The same tree is the same build, whatever it is called."""
-    assert build.built(mine(), "worktree", home) == build.built(mine(), "HEAD", home)
+    assert built(mine(), "worktree", home) == built(mine(), "HEAD", home)
 
 
 def test_merge_base_is_where_the_branch_began(home: Path) -> None:
     """Of HEAD and the main branch."""
     git(home, "checkout", "--quiet", "-b", "topic")
     commit(home, "three")
-    assert (build.built(mine(), "merge-base", home) / "tool").read_text() == "two"
+    assert (built(mine(), "merge-base", home) / "tool").read_text() == "two"
 
 
 def test_without_a_main_branch_there_is_no_merge_base(home: Path) -> None:
     """What was looked for is said, and in a shallow clone what to do."""
     git(home, "branch", "--quiet", "--move", "main", "topic")
     with pytest.raises(UsageError, match=r"none of origin/HEAD, origin/main.*; name a ref instead"):
-        build.built(mine(), "merge-base", home)
+        built(mine(), "merge-base", home)
     git(home.parent, "clone", "--quiet", "--depth", "1", home.as_uri(), "shallow")
     clone = home.parent / "shallow"
     git(clone, "update-ref", "-d", "refs/remotes/origin/HEAD")
     with pytest.raises(UsageError, match="this clone is shallow: git fetch --unshallow"):
-        build.built(mine(), "merge-base", clone)
+        built(mine(), "merge-base", clone)
 
 
 def test_command_tools_and_flags_make_another_build(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +145,7 @@ def test_command_tools_and_flags_make_another_build(home: Path, monkeypatch: pyt
 
 def test_products_take_the_place_in_command_lines(home: Path) -> None:
     """In those of level command too."""
-    out = build.built(mine(), "HEAD", home)
+    out = built(mine(), "HEAD", home)
     assert build.at(mine(), out).executable(Role.SERVER) == out / "tool"
     assert build.at(build.at(mine(), Path("/elsewhere")), out) == build.at(mine(), out)
     section = {"level": "command", "build": BUILD, "server": "$OUT/tool", "client": {"upload": "x $OUT"}}
@@ -163,7 +167,7 @@ def test_products_take_the_place_in_command_lines(home: Path) -> None:
 def test_a_build_that_fails_is_told_with_its_last_words(home: Path, command: str, words: list[str]) -> None:
     """Which driver, at which ref, and where all that it printed is; nothing is left in the cache."""
     with pytest.raises(BuildError) as caught:
-        build.built(mine(command), "HEAD", home)
+        built(mine(command), "HEAD", home)
     assert str(caught.value).startswith("the build of mine at HEAD (")
     assert all(word in str(caught.value) for word in words)
     assert not build.plan(mine(command), "HEAD", home).out.exists()
@@ -176,7 +180,7 @@ def test_a_build_that_fails_is_told_with_its_last_words(home: Path, command: str
 def test_a_ref_that_is_none_is_told(home: Path, ref: str, words: str) -> None:
     """Before anything is built."""
     with pytest.raises(UsageError, match=words):
-        build.built(mine(), ref, home)
+        built(mine(), ref, home)
 
 
 def test_a_folder_without_repository_is_told(tmp_path: Path) -> None:
@@ -188,7 +192,7 @@ def test_a_folder_without_repository_is_told(tmp_path: Path) -> None:
 def test_two_at_once_build_once(home: Path) -> None:
     """The second waits for the first, and takes what that made."""
     with ThreadPoolExecutor() as pool:
-        outs = set(pool.map(lambda _: build.built(mine(), "HEAD", home), range(4)))
+        outs = set(pool.map(lambda _: built(mine(), "HEAD", home), range(4)))
     assert len(outs) == 1
     assert len(log(home)) == 2
 
@@ -198,15 +202,15 @@ def test_a_build_whose_session_is_killed_leaves_no_half_product(home: Path) -> N
     os.mkfifo(said := home.parent / "said")
     command = f"echo half > $OUT/tool; echo stale > stale.o; sh -c 'echo $$ > {said}; exec sleep 600'; true"
     code = (
-        "from pathlib import Path; from tests.drivers.test_build import build, mine; "
-        f"build.built(mine({command!r}), 'HEAD', Path({str(home)!r}))"
+        "from pathlib import Path; from tests.drivers.test_build import built, mine; "
+        f"built(mine({command!r}), 'HEAD', Path({str(home)!r}))"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as child:
         abandoned = os.pidfd_open(int(said.read_text()))  # it has begun
         child.kill()
     assert not build.plan(mine(command), "HEAD", home).out.exists()
-    built = build.built(mine("ls > $OUT/list"), "HEAD", home)
-    assert "stale.o" not in (built / "list").read_text()
+    made = built(mine("ls > $OUT/list"), "HEAD", home)
+    assert "stale.o" not in (made / "list").read_text()
     assert select.select([abandoned], [], [], 0)[0] == [abandoned]
     os.close(abandoned)
 
@@ -217,9 +221,9 @@ def test_a_build_that_somebody_waits_for_is_let_be(home: Path) -> None:
     os.mkfifo(go := home.parent / "go")
     command = f"echo > {said}; cat {go} > $OUT/tool"
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(build.built, mine(command), "HEAD", home)
+        first = pool.submit(built, mine(command), "HEAD", home)
         said.read_text()  # it has begun
-        second = pool.submit(build.built, mine("echo another > $OUT/tool"), "HEAD", home)
+        second = pool.submit(built, mine("echo another > $OUT/tool"), "HEAD", home)
         build.end_abandoned(build.plan(mine(), "HEAD", home).root / build.PRODUCTS)  # as the second does, waiting
         go.write_text("mine")
         assert (first.result() / "tool").read_text() == "mine"

@@ -16,6 +16,7 @@ from pytest_netbench.drivers.row_json import from_json, to_json
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import DriverMissing, Unsupported, UsageError
 from pytest_netbench.roles import Role
+from pytest_netbench.scenario.shape import Kind
 
 MINE: dict[str, Any] = {
     "server": ["my-server", "--ip", "{ip}"],
@@ -202,3 +203,20 @@ def test_a_role_without_a_command_is_unsupported() -> None:
     row = registry.table({"mine": {"client": "mine"}})["mine"]
     with pytest.raises(Unsupported, match="driver mine as server: mine has no command for a server"):
         check(row, None, Role.SERVER, {})  # type: ignore[arg-type] # the scenario isn't looked at
+
+
+def test_relative_paths_count_from_the_configurations_folder(tmp_path: Path) -> None:
+    """Programs with a slash, arguments that name a file there, folders; other words stay as they are."""
+    for name in ("driver.py", "serve"):
+        (tmp_path / name).touch()
+    section = {"server": "./nb serve driver.py 127.0.0.1 gone.py", "client": "$OUT/x", "build": "make", "path": "bin"}
+    row = registry.table({"mine": section}, home=tmp_path)["mine"]
+    assert row.commands[Role.SERVER].argv == (
+        *(f"{tmp_path}/nb", "serve", f"{tmp_path}/driver.py", "127.0.0.1", "gone.py"),
+    )
+    assert row.commands[Role.CLIENT].argv == ("$OUT/x",)
+    assert row.paths == (f"{tmp_path}/bin",)
+    tool = {"level": "command", "server": ["tool"], "client": {"upload": ["python3", "driver.py", "a" * 300 + "."]}}
+    foreign = registry.table({"mine": tool}, home=tmp_path)["mine"].foreign
+    assert foreign is not None
+    assert foreign.lines[Role.CLIENT][Kind.UPLOAD][1] == f"{tmp_path}/driver.py"

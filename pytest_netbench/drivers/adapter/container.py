@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000
@@ -40,6 +41,7 @@ def entering(root: Path, folders: Mapping[str, Path], hosts: Path | None = None)
     return enter
 
 
+@cache
 def why_not() -> str | None:
     """Why a child can't have mounts of its own, in the kernel's words; None if it can. Tried for real."""
     child = os.fork()

@@ -64,7 +64,8 @@ def _part(work: Work, number: int, host: str, port: int, server: int, wanted: ra
     folders = _folders(work, number, server)
     line, texts = work.foreign.line(work.role, work.plain.kind), work.driver.commands[work.role].env
     by_root = not set(FOLDERS) & set(placeholders(*line, *texts.values()))
-    authority = work.name if by_root else f"[{host}]" if ":" in host else host
+    named = by_root or (work.role is Role.CLIENT and container.why_not() is None)
+    authority = work.name if named else f"[{host}]" if ":" in host else host
     requests = [f"https://{authority}:{port}/{_file(one)}" for one in wanted]
     values = {
         "host": host,
@@ -86,7 +87,7 @@ def _part(work: Work, number: int, host: str, port: int, server: int, wanted: ra
         port=port,
         server=server,
         connections=work.plain.connections // work.commands_a_client,
-        root=_root(work, number, folders, host) if by_root else None,
+        root=_root(work, number, folders if by_root else {}, host) if named else None,
         downloads=tuple((one, str(folders["downloads"] / _file(one))) for one in wanted),
     )
 

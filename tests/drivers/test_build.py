@@ -85,7 +85,7 @@ def test_every_ref_is_built_at_the_same_path(home: Path) -> None:
 def test_the_same_source_is_built_again(home: Path) -> None:
     """From nothing, at the same path, into another folder; each number once."""
     driver = mine(f"test ! -e left.o && {BUILD} && touch left.o")
-    first = build.built(driver, "HEAD", home)
+    first = built(driver, "HEAD", home)
     outs = [built(driver, "HEAD", home, again) for again in (1, 2, 1)]
     assert len({first, *outs}) == 3
     assert outs[0] == outs[2]

@@ -7,12 +7,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_netbench import options
-from pytest_netbench.errors import NetbenchError
 
 if TYPE_CHECKING:
     from pytest_netbench.gate.calibration import Calibration, Recorded, Sight
@@ -27,8 +26,12 @@ OF_A_BUILD = 3
 """Sessions with each other build: its difference is to be known more exactly than eight pairs tell."""
 
 
-class _Failed(NetbenchError):
-    """A session failed; its own words stand above."""
+class _Failed(Exception):
+    """A session failed, with pytest's status; its own words stand above."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -62,7 +65,7 @@ def _count(least: int) -> Callable[[str], int]:
 class Sessions:
     """The records of all sessions: of equal arms, of each other build against the first, of a slower arm."""
 
-    equal: tuple[SessionRecord, ...]
+    equal: tuple[SessionRecord, ...] = ()
     builds: tuple[tuple[SessionRecord, ...], ...] = ()
     slower: tuple[SessionRecord, ...] = ()
 
@@ -72,29 +75,32 @@ def run(args: argparse.Namespace) -> int:
 
     :returns: 1 if a session fails, 5 if no test is gated, else 0.
     """
-    from pytest_netbench.gate.calibration import FILE, sights, to_text
+    from pytest_netbench.gate.calibration import FILE, Calibration, sights, to_text
     from pytest_netbench.gate.gathering import gathered
     from pytest_netbench.result.store import write_whole
 
     chosen = options.settings(start=Path.cwd(), command_line=options.given(args))
+    path, found = chosen.home / FILE, Calibration()
     with tempfile.TemporaryDirectory(prefix="netbench-calibrate-") as folder:
         try:
-            done = _sessions(args, chosen, Path(folder))
+            for done in _sessions(args, chosen, Path(folder)):
+                found = gathered(done.equal, done.builds, done.slower, args.slower or "")
+                if not found.tests:
+                    print("netbench: no test is gated: gate={...} in @pytest.mark.netbench(...)", file=sys.stderr)
+                    return NO_TESTS
+                write_whole(path, to_text(found).encode())  # a run that is broken off leaves what it had
         except _Failed as failure:
-            return int(str(failure))
-    found = gathered(done.equal, done.builds, done.slower, args.slower or "")
-    if not found.tests:
-        print("netbench: no test is gated: gate={...} in @pytest.mark.netbench(...) is needed", file=sys.stderr)
-        return NO_TESTS
+            return failure.status
     seen = sights(found)
-    write_whole(chosen.home / FILE, to_text(found, seen).encode())
+    write_whole(path, to_text(found, seen).encode())
     for line in lines(found, seen):
         print(line)
-    print(f"stored in {chosen.home / FILE}")
+    print(f"stored in {path}")
     return 0
 
 
-def _sessions(args: argparse.Namespace, chosen: Settings, folder: Path) -> Sessions:
+def _sessions(args: argparse.Namespace, chosen: Settings, folder: Path) -> Iterator[Sessions]:
+    """Run them one after another; all that were run until then, after each."""
     from pytest_netbench.drivers.repository import WORKTREE
     from pytest_netbench.gate.arms import arm
     from pytest_netbench.result.store import read
@@ -103,19 +109,22 @@ def _sessions(args: argparse.Namespace, chosen: Settings, folder: Path) -> Sessi
         with tempfile.TemporaryDirectory(dir=folder) as out:
             done = subprocess.run([sys.executable, "-m", "pytest", *_arguments(args, out, ref, cand)], check=False)
             if done.returncode:
-                raise _Failed(str(done.returncode))
+                raise _Failed(done.returncode)
             return read(Path(out) / "results.json")
 
-    equal = tuple(session(args.arm, args.arm) for _ in range(args.sessions))
-    builds: tuple[tuple[SessionRecord, ...], ...] = ()
-    if any(_is_built(name, chosen) for record in equal for test in record.tests for name in test.driver.split("/")):
-        ref = arm(args.arm).build or WORKTREE
-        builds = tuple(
-            tuple(session(ref, f"again-{number}:{ref}") for _ in range(OF_A_BUILD))
-            for number in range(1, args.builds + 1)
-        )
-    slower = tuple(session(args.arm, args.slower) for _ in range(args.sessions)) if args.slower else ()
-    return Sessions(equal, builds, slower)
+    done = Sessions()
+    for _ in range(args.sessions):
+        done = replace(done, equal=(*done.equal, session(args.arm, args.arm)))
+        yield done
+    built = any(_is_built(name, chosen) for one in done.equal for test in one.tests for name in test.driver.split("/"))
+    ref = arm(args.arm).build or WORKTREE
+    for number in range(1, args.builds + 1 if built else 1):
+        another = tuple(session(ref, f"again-{number}:{ref}") for _ in range(OF_A_BUILD))
+        done = replace(done, builds=(*done.builds, another))
+        yield done
+    for _ in range(args.sessions if args.slower else 0):
+        done = replace(done, slower=(*done.slower, session(args.arm, args.slower)))
+        yield done
 
 
 def _is_built(names: str, chosen: Settings) -> bool:

@@ -124,8 +124,8 @@ async def test_a_host_that_never_serves_is_named_within_its_deadline(stack: Emul
 
 
 async def test_a_host_ends_itself_when_its_time_is_over(stack: Emulation) -> None:
-    """By the timer in its user data, whoever forgot it; here a minute is a fiftieth of a second."""
-    stack.delays(minute_s=0.02)
+    """By the timer in its user data, whoever forgot it; here a minute is a fiftieth of a second, and the agent slow."""
+    stack.delays(minute_s=0.02, agent_s=60.0)
     await refused(stack, HostError, r"i-\w+ ended: .*Instance initiated shutdown", life="5m")
 
 

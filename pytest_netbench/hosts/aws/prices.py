@@ -13,6 +13,8 @@ from pytest_netbench.errors import UsageError
 from pytest_netbench.hosts.aws.request import DISK_GB
 
 HOUR, MONTH, GB = 3600.0, 730 * 3600.0, 1e9
+LEAST = 1e-9
+"""Dollars that are none: sums of the same parts in another order differ by less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def check(spent: float, wanted: Estimate, most: float) -> None:
 
     :raises UsageError: shows how the estimate comes about, the cap, and the option that raises it.
     """
-    if spent + wanted.dollars > most:
+    if spent + wanted.dollars > most + LEAST:
         before = f" beside ${spent:.2f} of hosts that are there or were" if spent else ""
         raise UsageError(
             f"{len(wanted.rates)} hosts could cost ${wanted.dollars:.2f}{before}, at most ${most:.2f} may be spent: "

@@ -108,6 +108,11 @@ def _stop(hand: Hand) -> None:
     hand.flush()
 
 
+def _stop_before(hand: Hand) -> None:
+    hand.frame(STOP_SENDING, 0, 0)
+    hand.stream(bytes(1000))
+
+
 def _twice(hand: Hand) -> None:
     hand.stream(b"a")
     hand.stream(b"a")
@@ -139,8 +144,10 @@ OFFENCES: dict[str, tuple[Callable[[Hand], object], str]] = {
                                  RECEIVES + "the peer closed, 600 bytes are missing"),
     "a stream that is reset": (_reset, RECEIVES + "the peer reset the stream, code 7"),
     "a stream that isn't taken": (_stop, "stream 0, send 9,000,000 bytes: the peer takes no more"),
-    "a stream that wasn't to be taken before it came": (_stop_first,
-                                                        "stream 0, send 9,000,000 bytes: the peer takes no more"),
+    "a stream that wasn't to be taken before it came": (
+        _stop_before,
+        "stream 0, send 9,000,000 bytes: the peer takes no more",
+    ),
     "an error of its own": (_closes, RECEIVES + "quic ended with error 0x9: enough of it"),
 }  # fmt: skip
 

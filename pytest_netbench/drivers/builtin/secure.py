@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_netbench.drivers.builtin.carrier import LANDING, Channel
@@ -33,13 +33,14 @@ def lenient(context: ssl.SSLContext) -> bool:
 class SecureDuplex(Duplex):
     """A duplex connection in TLS; a plain socket until the handshake begins."""
 
-    __slots__ = ("_pending",)
+    __slots__ = ("_pending", "_read")
 
     socket: Any
 
     def secured(self, connected: ssl.SSLSocket) -> None:
         """From now on it goes through this socket, which has taken the plain one's place."""
         self.socket = connected
+        self._read: Callable[[int, memoryview], int] = connected.read  # type: ignore[assignment]  # as with a buffer
         self._pending = 0
 
     def send(self, limit: int) -> int:
@@ -58,7 +59,8 @@ class SecureDuplex(Duplex):
         self._pending = 0
         self.full = False
         self.sent += size
-        self.idle = not self.socket.pending()  # what TLS has decoded already makes no socket readable
+        if size >= limit:  # there is somebody who may look at it next
+            self.idle = not self.socket.pending()  # what TLS has decoded already makes no socket readable
         return min(size, limit)
 
     def flush(self) -> None:
@@ -70,10 +72,12 @@ class SecureDuplex(Duplex):
     def receive(self, limit: int, wait: bool) -> int:  # noqa: ARG002, FBT001 - a stream's form; not patient
         """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait, ``END`` if none will come."""
         try:
-            came = _receive(self.socket, LANDING[: min(limit, RECORD)])
-        except BlockingIOError:
+            came: int = self._read(min(limit, RECORD), LANDING)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self.idle = True
             return 0
+        except ssl.SSLError as error:
+            raise _broken(error) from None
         if not came:
             return END
         self.idle = came < min(limit, RECORD)  # a whole record is rarely the last one

@@ -138,7 +138,7 @@ def test_plain_moto_ends_with_a_verdict(tmp_path: Path) -> None:
         reservations = plain.client("ec2").describe_instances()["Reservations"]
         states = {one["State"]["Name"] for reservation in reservations for one in reservation["Instances"]}
     assert status == 1, said
-    assert "ssm:DescribeInstanceInformation: NotUnderstood: an answer is none of AWS's" in said
+    assert "ssm:DescribeInstanceInformation: 500: the answer isn't one of AWS's own" in said
     assert "plain moto doesn't" in said
     assert states <= {"terminated"}
 

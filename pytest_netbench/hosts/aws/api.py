@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from pytest_netbench.errors import UsageError
-from pytest_netbench.hosts.aws.failures import AwsError, NotAws, Throttled, Unreachable, failure
+from pytest_netbench.hosts.aws.failures import AwsError, Throttled, Unreachable, failure
 from pytest_netbench.hosts.aws.settings import AwsSettings
 from pytest_netbench.testing.aws import guard
 
@@ -31,7 +31,6 @@ ATTEMPTS = 4
 LATEST = 16
 """Times ``poll`` between two tries, at most."""
 INSTALL = "pip install 'pytest-netbench[aws]'"
-_LONGEST_ANSWER = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,7 @@ def _translated(operation: str, what: Callable[[], T]) -> T:
     except (theirs.HTTPClientError, theirs.ConnectionError) as error:
         raise failure(operation, "Unreachable", str(error)) from None
     except ResponseParserError as error:
-        raise NotAws(operation, "NotUnderstood", f"an answer is none of AWS's: {error}"[:_LONGEST_ANSWER]) from None
+        raise failure(operation, "NotUnderstood", str(error)) from None
     except (theirs.BotoCoreError, ValueError) as error:
         raise AwsError(operation, type(error).__name__, str(error)) from None
 

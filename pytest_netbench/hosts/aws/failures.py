@@ -164,6 +164,7 @@ _CLASSES: Mapping[type[AwsError], tuple[str, ...]] = {
         "ConditionalRequestConflict",
     ),
     Unreachable: ("Unreachable",),
+    NotAws: ("500", "501", "NotUnderstood"),
 }
 _CLASS = {code: kind for kind, codes in _CLASSES.items() for code in codes}
 _ACTION = re.compile(r"not authorized to perform: ?([a-z0-9-]+:[A-Za-z]+)")
@@ -172,6 +173,8 @@ _ACTION = re.compile(r"not authorized to perform: ?([a-z0-9-]+:[A-Za-z]+)")
 def failure(operation: str, code: str, message: str) -> AwsError:
     """The error that a code means; of a missing right, the action that it is about."""
     kind = _CLASS.get(code, AwsError)
+    if kind is NotAws:
+        return NotAws(operation, code, "the answer isn't one of AWS's own")
     if kind is RightsMissing:
         return RightsMissing(operation, code, f"these credentials may not {_missing(operation, message)}: {message}")
     return kind(operation, code, message)

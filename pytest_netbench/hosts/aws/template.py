@@ -75,7 +75,6 @@ def _bucket() -> dict[str, Any]:
         "Bucket": _resource(
             "S3::Bucket", LifecycleConfiguration={"Rules": rules}, PublicAccessBlockConfiguration=closed, Tags=TAGS
         ),
-        "Logs": _resource("Logs::LogGroup", RetentionInDays=30, Tags=TAGS),
     }
 
 

@@ -180,7 +180,8 @@ def alarms(series: Series, runs: int, busy: str) -> Iterator[Figure]:
         drawn_failed += sum(drawn_run(rng, blocks, 0.0, bounds, []) for _ in range(runs))
         drawn += runs
     yield Figure("false_alarms_live", failed, "1", live_runs, 0)
-    yield Figure("gate_runs_live", live_runs, "1", live_runs, 60, Better.HIGHER)
+    count = max(len(sessions) for sessions in series.values())
+    yield Figure("gate_runs_live", live_runs, "1", live_runs, 60, Better.HIGHER, f"{count} sessions are recorded")
     bound = upper_bound(drawn_failed, drawn)
     why = f"{drawn_failed / drawn:.2%}, below {bound:.2%} with 95 % confidence; the rule allows 1 %"
     yield Figure("false_alarms_resampled", drawn_failed, "1", drawn, 0, why=why)

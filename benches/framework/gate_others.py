@@ -94,7 +94,7 @@ from asv_runner.statistics import compute_stats
 
 pathlib.Path("results").mkdir()
 pathlib.Path("results/benchmarks.json").write_text('{"version": 2}')
-conf = types.SimpleNamespace(results_dir="results", html_dir="html")
+conf = types.SimpleNamespace(results_dir="results", html_dir="html", benchmark_dir=".")
 for name, sides in json.loads(pathlib.Path("cases.json").read_text()).items():
     sets = []
     for samples in sides:

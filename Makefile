@@ -43,6 +43,7 @@ deep: $(STAMP)  ## what takes longer than CI may: all seeds, all inputs, all com
 	$(BIN)/python -m pytest tests/ -m deep --timeout 3600 $(ARGS)
 
 bench-framework: $(STAMP)  ## measure what this project's own code costs (QUICK=1 for fewer repeats)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benches/framework/all.py $(if $(QUICK),--quick)
 
 clean:  ## remove what these targets made

@@ -37,8 +37,8 @@ def session_of(config: pytest.Config) -> Session:
             read=lambda: options.settings(start=config.rootpath, command_line=options.given(config.option)),
             run=given.get("netbench_run") or run_name(),
             worker=given.get("workerid", ""),
-            added_drivers=lambda: _merged(config.hook.pytest_netbench_drivers(config=config)),
-            added_providers=lambda: _merged(config.hook.pytest_netbench_providers(config=config)),
+            added_drivers=lambda: merged(config.hook.pytest_netbench_drivers(config=config)),
+            added_providers=lambda: merged(config.hook.pytest_netbench_providers(config=config)),
             say=lambda line: _say(config, line),
         )
     return config.stash[SESSION]
@@ -54,7 +54,8 @@ def _say(config: pytest.Config, line: str) -> None:
         reporter.write_line(f"netbench: {line}")
 
 
-def _merged(tables: list[Mapping[str, Any]]) -> dict[str, Any]:
+def merged(tables: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several plugins offer, as one table."""
     return {name: row for table in tables for name, row in table.items()}
 
 

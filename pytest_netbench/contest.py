@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_netbench import run as one_round
 from pytest_netbench.errors import NetbenchError
+from pytest_netbench.evidence import gather
 from pytest_netbench.gate import verdict
 from pytest_netbench.gate.arms import REF
 from pytest_netbench.gate.comparison import Comparison
@@ -125,6 +126,11 @@ class Ring:
         gated, whole = self._bench.plan.spec.gate, self._whole_seconds
         self._take(longer(self._scenario, length, gated, whole_seconds=whole), length.factor)
 
+    @property
+    def arms(self) -> dict[str, tuple[one_round.Trial, Contender]]:
+        """What each arm runs, by its name."""
+        return {name: (trial, self._contenders[name]) for name, trial in self._trials.items()}
+
     async def warm_up(self) -> None:
         """Run what isn't counted: at least one round of each arm."""
         for _ in range(max(1, self._bench.plan.warmup)):
@@ -166,7 +172,10 @@ async def gate(bench: Netbench, contest: Contest, scenario: Scenario) -> Outcome
         await run.gate(course)
     else:
         await run.pairs(bench.plan.rounds)
-    return _outcome(contest, ring, run, course, bounds)
+    outcome = _outcome(contest, ring, run, course, bounds)
+    if not any(one.state is Verdict.FAIL for one in outcome.verdicts.values()):
+        return outcome
+    return replace(outcome, record=replace(outcome.record, evidence=await gather(bench, ring.arms)))
 
 
 def without_verdict(bench: Netbench, contest: Contest, reason: str) -> Outcome:

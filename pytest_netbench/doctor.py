@@ -127,6 +127,7 @@ def tools() -> Iterable[Finding]:
     """Programs that some drivers or comparisons want."""
     for name, what, remedy in (
         ("cargo", "builds the real netbench drivers", "sudo apt-get install cargo"),
+        ("perf", "profiles of other people's drivers after a regression", "sudo apt-get install linux-perf"),
         ("iperf3", "reference of the framework's own benchmarks", "sudo apt-get install iperf3"),
     ):
         path = shutil.which(name)

@@ -18,8 +18,9 @@ from pytest_netbench.drivers import listening, proc
 from pytest_netbench.drivers.arming import Arm
 from pytest_netbench.drivers.driver import Arming, Driver, End, OptionValue, Transport
 from pytest_netbench.drivers.environment import Invocation, configured, endpoint, invocation
-from pytest_netbench.drivers.job import STATUS_UNSUPPORTED, Job, Reason
+from pytest_netbench.drivers.job import STATUS_UNSUPPORTED, Job, Reason, Watch
 from pytest_netbench.drivers.process import Exit, Process, half_of
+from pytest_netbench.drivers.profiling import Recording, profiled
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
 from pytest_netbench.telemetry.host import Collector, Window, Writes
@@ -138,6 +139,7 @@ class Execution:
         except listening.PortTaken as error:
             raise DriverFailure(Reason.PORT, str(error)) from error
         await self._begin_window()
+        await self._watch()
         return {"address": endpoint(self.job.bind, self._port), "pid": process.pid}
 
     def _elsewhere(self) -> str:
@@ -193,6 +195,7 @@ class Execution:
         if not await self._within(self._arm.armed(), self.job.start_s, "arm"):
             await self._within(process.wait(), self.job.start_s, "end")
             raise self._ended(await process.wait(), "didn't arm")
+        await self._watch()
         return {"pid": process.pid}
 
     async def run_client(self, instant_ns: int) -> dict[str, Any]:
@@ -282,6 +285,12 @@ class Execution:
         self._collector = Collector(self._running.tree, self._outbox / OUTPUT, self._outbox / COLLECTOR)
         with _storage(self._outbox):
             await self._collecting.enter_async_context(self._collector)
+
+    async def _watch(self) -> None:
+        """From now on it is recorded where its CPU time goes, if that is asked for."""
+        if self.job.watch is Watch.PROFILE:
+            recording = Recording(self.driver, self._running.tree(), self._outbox, self._inbox)
+            await self._collecting.enter_async_context(profiled(recording))
 
     async def _within(
         self, awaitable: Awaitable[Any], seconds: float, what: str, instead: Callable[[], str] = str

@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.gate import Gate
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.result.model import SessionRecord
 
@@ -21,6 +22,11 @@ def pytest_netbench_providers(config: pytest.Config) -> Mapping[str, type[Provid
 @pytest.hookspec
 def pytest_netbench_drivers(config: pytest.Config) -> Mapping[str, Driver | Mapping[str, Any]]:  # type: ignore[empty-body]
     """Drivers by name, as rows, or as tables like ``[drivers.NAME]`` in the configuration."""
+
+
+@pytest.hookspec
+def pytest_netbench_gates(item: pytest.Item) -> Mapping[str, Gate]:  # type: ignore[empty-body]
+    """Limits by metric for a benchmark whose marker declares none: what a project wants to be gated everywhere."""
 
 
 @pytest.hookspec

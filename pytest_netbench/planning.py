@@ -15,6 +15,7 @@ import pytest
 
 from pytest_netbench import matching
 from pytest_netbench.bench import Netbench
+from pytest_netbench.bridge import merged
 from pytest_netbench.drivers.choice import check_options, of_side
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Unsupported, UsageError
@@ -36,11 +37,13 @@ TURN_DEADLINE = 3600.0
 
 
 def spec(node: pytest.Item | pytest.Function) -> Spec:
-    """The test's marker.
+    """The test's marker; where that declares no limits, with those that plugins have for it.
 
     :raises UsageError: names the argument, and the nearest known one.
     """
-    return spec_of((mark.args, mark.kwargs) for mark in node.iter_markers("netbench"))
+    marks: list[Any] = [(mark.args, mark.kwargs) for mark in node.iter_markers("netbench")]
+    gates = merged(node.ihook.pytest_netbench_gates(item=node))
+    return spec_of([*marks, ((), {"gate": gates})] if gates else marks)
 
 
 def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:

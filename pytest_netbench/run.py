@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_netbench.drivers.choice import of_side
 from pytest_netbench.drivers.driver import CpuBy
-from pytest_netbench.drivers.job import Job, Reason
+from pytest_netbench.drivers.job import Job, Reason, Watch
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import RunError, Unsupported, UsageError
 from pytest_netbench.playing import SLACK, Clients, Servers, play
@@ -128,6 +128,7 @@ class Stage:
     """Where one round takes place: its hosts, and the folder that keeps what it leaves, a folder a host.
 
     ``arm``: whose round it is, None without arms. ``halves``: on which half of a shared machine each side runs.
+    ``watch``: by what drivers are watched, None in a round that is measured.
     """
 
     trial: Trial
@@ -139,6 +140,7 @@ class Stage:
     link: Link | None = None
     arm: str | None = None
     halves: Mapping[Role, int] = field(default_factory=lambda: MappingProxyType({}))
+    watch: Watch | None = None
 
     @property
     def budgets(self) -> Budgets:
@@ -169,6 +171,7 @@ class Stage:
                 bind=host.data,
                 timeout_s=self.trial.timeout,
                 half=self.halves.get(host.role),
+                watch=self.watch,
             ).to_order()
 
         return Target(

@@ -1,15 +1,15 @@
 """How often does the gate fail unchanged code, and how often does it catch a slowdown? On recorded rounds.
 
-The corpus (``gate_corpus.py`` records it) has sessions of equal arms of the built-in driver, on a machine that others
-used at the same time. A live run takes one figure of one session through the screen and, if it is suspect, through a
-confirmation by the sessions that follow. Resampled runs are drawn from whole blocks of two pairs, whose arms a coin
-exchanges, and counted apart. A
-slowdown of 5 % per byte or per operation is put into the candidate's recorded values.
+The corpus (``gate_corpus.py`` records it) has sessions of equal arms, over TCP and over QUIC. A live run takes one
+figure of one session through the screen and, if it is suspect, through a confirmation by the sessions that follow.
+Resampled runs are drawn from whole blocks of two pairs, whose arms a coin exchanges, and counted apart. A slowdown of
+5 % per byte or per operation is put into the candidate's recorded values.
 
 A whole session of four gated scenarios is run with the built-in driver against itself, and timed.
 
-Beside it, the real pytest-benchmark decides on the same rounds by ``--benchmark-compare-fail=mean:5%``: ten rounds of a
-session against ten of another, as stored numbers are used, which it is made to read by a clock that replays them.
+Beside it, others decide on the same rounds by their own programs (``gate_others.py``), in both ways in which they are
+used: ``stored``, ten rounds of a session against ten of another; ``session``, all rounds of one session, its arms
+exchanged by a coin block by block.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from figures import Better, Figure, main, missing
-from gate_corpus import CORPUS
+from gate_corpus import FAMILIES, corpus
+from gate_others import OTHERS, Absent, Case, regressed
 
 from pytest_netbench.gate.calibration import Recorded, drawn_run, upper_bound
 from pytest_netbench.gate.decision import LOOKS, MOST, Confirmation, Screen, confirm, confirmation, screen, seen
@@ -38,21 +39,27 @@ from pytest_netbench.result.catalogue import describe
 from pytest_netbench.result.model import Verdict
 
 SLOWER = math.log1p(0.05)
-ROUNDS = 10
+ROUNDS, EXCHANGES = 10, 10
+CASES = 200
+"""Decisions of each other program, at most."""
+
 POWER = {
     "power_cpu_per_byte": ("test_download", "client.cpu_per_byte"),
     "power_cpu_per_op": ("test_ping", "client.cpu_per_op"),
     "power_p50": ("test_ping", "ping_1KB.p50"),
     "power_goodput": ("test_download", "goodput"),
+    "power_p50_s2n": ("test_ping_s2n", "ping_1KB.p50"),
 }
 REACH = {"power_cpu_per_byte": 0.95, "power_p50": 0.95}
+"""Over TCP; what other families can see is shown."""
+
 Series = dict[tuple[str, str], list[list[tuple[float, float]]]]
 """By test and metric: sessions of pairs of values."""
 
 
-def corpus() -> tuple[Series, str]:
-    """The recorded values, and how busy the machine was."""
-    whole = json.loads(CORPUS.read_text())
+def recorded_series(family: str) -> tuple[Series, str]:
+    """The recorded values of a family of drivers, and how busy the machine was."""
+    whole = json.loads(corpus(family).read_text())
     found: Series = {}
     for one in whole["sessions"]:
         for test, recorded in one["tests"].items():
@@ -137,15 +144,29 @@ def session() -> Iterator[Figure]:
 
 
 def recorded(quick: bool) -> list[Figure]:
-    if not CORPUS.exists():
-        missing("false_alarms_live", f"there is no corpus: {Path(__file__).with_name('gate_corpus.py')} 15 records one")
-        return []
-    series, busy = corpus()
-    return [
-        *alarms(series, 60 if quick else 400, busy),
-        *powers(series, 200 if quick else 1000, busy),
-        *benchmark(series, quick),
-    ]
+    found: list[Figure] = []
+    for family in FAMILIES:
+        if not corpus(family).exists():
+            missing(
+                f"false_alarms_live{_suffix(family)}", f"there is no corpus: gate_corpus.py {family} 15 records one"
+            )
+            continue
+        series, busy = recorded_series(family)
+        ours = [*alarms(series, 60 if quick else 400, busy), *powers(series, 200 if quick else 1000, busy)]
+        found += [_of(family, one) for one in ours]
+        found += others(family, series, quick)
+    return found
+
+
+def _of(family: str, one: Figure) -> Figure:
+    """The figure under its family's name; another family's power has nothing to reach."""
+    suffix = _suffix(family)
+    return replace(one, name=one.name + suffix, reach=None if suffix and one.name in REACH else one.reach)
+
+
+def _suffix(family: str) -> str:
+    """Of the figures of another family than the first."""
+    return "" if family == next(iter(FAMILIES)) else f"_{family}"
 
 
 def alarms(series: Series, runs: int, busy: str) -> Iterator[Figure]:
@@ -159,7 +180,8 @@ def alarms(series: Series, runs: int, busy: str) -> Iterator[Figure]:
         drawn_failed += sum(drawn_run(rng, blocks, 0.0, bounds, []) for _ in range(runs))
         drawn += runs
     yield Figure("false_alarms_live", failed, "1", live_runs, 0)
-    yield Figure("gate_runs_live", live_runs, "1", live_runs, 60, Better.HIGHER)
+    count = max(len(sessions) for sessions in series.values())
+    yield Figure("gate_runs_live", live_runs, "1", live_runs, 60, Better.HIGHER, f"{count} sessions are recorded")
     bound = upper_bound(drawn_failed, drawn)
     why = f"{drawn_failed / drawn:.2%}, below {bound:.2%} with 95 % confidence; the rule allows 1 %"
     yield Figure("false_alarms_resampled", drawn_failed, "1", drawn, 0, why=why)
@@ -170,6 +192,8 @@ def alarms(series: Series, runs: int, busy: str) -> Iterator[Figure]:
 
 def powers(series: Series, runs: int, busy: str) -> Iterator[Figure]:
     for name, key in POWER.items():
+        if key not in series:
+            continue
         bounds, rng = limits(key[1], Gate()), random.Random(2)
         blocks = Recorded(tuple(map(tuple, ratios(key[1], series[key]))), 0, 0.0).blocks
         caught = sum(drawn_run(rng, blocks, SLOWER, bounds, []) for _ in range(runs))
@@ -178,87 +202,50 @@ def powers(series: Series, runs: int, busy: str) -> Iterator[Figure]:
         yield Figure(name, caught / runs, "1", runs, REACH.get(name), Better.HIGHER, why)
 
 
-# --- pytest-benchmark on the same rounds -------------------------------------------------------
-
-REPLAY = """
-import time
-values, last = [], [0.0]
-
-def load(durations):
-    values[:] = [at for one in durations for at in (0.0, one)]
-
-def clock():
-    return values.pop(0) if values else time.perf_counter()
-"""
-TEST = """
-import json, os, pathlib, pytest, replay
-CASES = json.loads(pathlib.Path("cases.json").read_text())
-
-@pytest.mark.parametrize("name", CASES)
-def test_case(benchmark, name):
-    durations = CASES[name][os.environ["SIDE"]]
-    replay.load(durations)
-    benchmark.pedantic(lambda: None, rounds=len(durations), iterations=1)
-"""
+# --- others on the same rounds -----------------------------------------------------------------
 
 
-def benchmark(series: Series, quick: bool) -> Iterator[Figure]:
-    for name, factor in (("pytest_benchmark_false_alarms", 1.0), ("pytest_benchmark_power", 1.05)):
-        cases = dict(_cases(series, factor))
-        if quick:
-            cases = dict(random.Random(3).sample(sorted(cases.items()), min(60, len(cases))))
-        regressed = _regressed(cases)
-        if regressed is None:
-            missing(name, "pytest-benchmark isn't installed")
-            return
-        yield Figure(name, regressed / len(cases), "1", len(cases))
-
-
-def _cases(series: Series, factor: float) -> Iterator[tuple[str, dict[str, list[float]]]]:
-    """Ten reference rounds of each session, against ten candidate rounds of each other one, as durations."""
-    for name in ("power_cpu_per_byte", "power_p50"):
-        sessions = series[POWER[name]]
-        scale = 1 / statistics.median(ref for one in sessions for ref, _ in one)
-        for at, base in enumerate(sessions):
-            for other, cand in enumerate(sessions):
-                if at != other:
-                    sides = (
-                        [ref * scale for ref, _ in base[:ROUNDS]],
-                        [one * scale * factor for _, one in cand[:ROUNDS]],
+def others(family: str, series: Series, quick: bool) -> Iterator[Figure]:
+    """Each of them, on rounds of different sessions and of one, with equal arms and with a slowdown."""
+    names = [name for name in ("power_cpu_per_byte", "power_p50") if POWER[name] in series]
+    kinds = {"stored": _stored, "session": _session}
+    for other in OTHERS:
+        for kind, make in kinds.items():
+            for figure, factor in (("false_alarms", 1.0), ("power", 1.05)):
+                cases = {f"{name}-{key}": case for name in names for key, case in make(series[POWER[name]], factor)}
+                if quick or len(cases) > CASES:
+                    cases = dict(
+                        random.Random(3).sample(sorted(cases.items()), min(60 if quick else CASES, len(cases)))
                     )
-                    yield f"{name}-{at}-{other}", dict(zip(("base", "cand"), sides, strict=True))
+                name = f"{other}_{kind}_{figure}{_suffix(family)}"
+                try:
+                    yield Figure(name, regressed(other, cases) / len(cases), "1", len(cases))
+                except Absent as error:
+                    missing(name, str(error))
 
 
-def _regressed(cases: dict[str, dict[str, list[float]]]) -> int | None:
-    """How many of the cases pytest-benchmark says have regressed; None if it isn't here."""
-    with tempfile.TemporaryDirectory(prefix="netbench-gate-") as place:
-        folder = Path(place)
-        (folder / "cases.json").write_text(json.dumps(cases))
-        (folder / "replay.py").write_text(REPLAY)
-        (folder / "test_replay.py").write_text(TEST)
-        common = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--benchmark-timer=replay.clock",
-            "test_replay.py",
-        ]
-        sides = {
-            "base": ["--benchmark-save=base"],
-            "cand": ["--benchmark-compare=0001", "--benchmark-compare-fail=mean:5%"],
-        }
-        said = ""
-        for side, more in sides.items():
-            env = {"SIDE": side, "PYTHONPATH": place, "PATH": "/usr/bin:/bin", "HOME": place}
-            done = subprocess.run([*common, *more], cwd=folder, env=env, capture_output=True, text=True, check=False)
-            said = done.stdout + done.stderr
-            if side == "base" and done.returncode:
-                return None
-        failed = re.findall(r"^\s*test_case\[(\S+)\] \(\S+\) - Field 'mean' has failed", said, re.MULTILINE)
-        return len(set(failed))
+def _scaled(one: list[tuple[float, float]], scale: float, factor: float) -> Case:
+    return [ref * scale for ref, _ in one], [cand * scale * factor for _, cand in one]
+
+
+def _stored(sessions: list[list[tuple[float, float]]], factor: float) -> Iterator[tuple[str, Case]]:
+    """Ten reference rounds of each session, against ten candidate rounds of each other one, as durations."""
+    scale = 1 / statistics.median(ref for one in sessions for ref, _ in one)
+    for at, base in enumerate(sessions):
+        for to, cand in enumerate(sessions):
+            if at != to:
+                mixed = [(ref, one) for (ref, _), (_, one) in zip(base, cand, strict=False)]
+                yield f"{at}-{to}", _scaled(mixed[:ROUNDS], scale, factor)
+
+
+def _session(sessions: list[list[tuple[float, float]]], factor: float) -> Iterator[tuple[str, Case]]:
+    """All rounds of a session, its arms exchanged block by block as a coin says, ten times each."""
+    chance, scale = random.Random(4), 1 / statistics.median(ref for one in sessions for ref, _ in one)
+    for at, one in enumerate(sessions):
+        for number in range(EXCHANGES):
+            coins = [chance.random() < 1 / 2 for _ in range(len(one) // 2 + 1)]
+            turned = [pair[::-1] if coins[place // 2] else pair for place, pair in enumerate(one)]
+            yield f"{at}-{number}", _scaled(turned, scale, factor)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ _TCP = Driver(
     multiplexes=True,
     dumps_stacks=True,
     one_thread=True,
+    profiles=True,
 )
 
 ROWS: Mapping[str, Driver] = {
@@ -122,6 +123,7 @@ ROWS: Mapping[str, Driver] = {
         features=_FEATURES | {"resumption", "early_data", "datagrams"},
         multiplexes=False,
         modules=("aioquic",),
+        qlogs=True,
         install="pip install 'pytest-netbench[quic]'",
     ),
 }

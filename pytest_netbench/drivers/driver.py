@@ -165,6 +165,8 @@ class Driver:
     ``cpu``: how CPU time is had where the driver tells that of its whole process only. ``meets``: options that it
     takes by itself where the other side is of that family. ``modules``: of Python, that it needs; on other hosts it
     says itself that they are missing. ``one_thread``: a process of it never uses more than one processor.
+    ``profiles``: it samples itself where ``NETBENCH_PROFILE`` names a file for
+    folded stacks. ``qlogs``: it writes qlogs into the folder that ``QLOGDIR`` names.
     """
 
     name: str
@@ -196,6 +198,8 @@ class Driver:
     meets: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=lambda: MappingProxyType({}))
     modules: tuple[str, ...] = ()
     one_thread: bool = False
+    profiles: bool = False
+    qlogs: bool = False
 
     @property
     def can_be_armed(self) -> bool:

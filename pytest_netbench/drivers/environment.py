@@ -12,16 +12,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_netbench.drivers.driver import Driver, OptionValue, fill
+from pytest_netbench.drivers.job import Job, Watch
 from pytest_netbench.drivers.row_json import to_json
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_netbench.drivers.job import Job
-
 _PACKAGE = Path(__file__).parents[1]
-_CONTRACT = ("SCENARIO", "TRACE", "PORT", "IP", "LOCAL_IP", "MULTIPLEX", "MULTITHREADED", "MAX_MTU", "DISABLE_GSO")
+_CONTRACT = (
+    "SCENARIO",
+    "TRACE",
+    "PORT",
+    "IP",
+    "LOCAL_IP",
+    "MULTIPLEX",
+    "MULTITHREADED",
+    "MAX_MTU",
+    "DISABLE_GSO",
+    "QLOGDIR",
+)
 _FAMILIES = ("SERVER_", "CLIENT_", "ROUTER_", "NETBENCH_")
 """What the environment says to a driver: none of it may come from whoever started the worker."""
 
@@ -62,6 +72,7 @@ def invocation(
     }
     env = {name: value for name, value in inherited.items() if not _belongs_to_contract(name)}
     env |= {"SCENARIO": str(scenario), "NETBENCH_REPORT": str(report), "TRACE": "stdio"}
+    env |= _watching(driver, job, report.parent)
     if job.role is Role.SERVER:
         env |= {"SERVER_ID": str(job.index), "IP": job.bind, "PORT": str(port)}
     else:
@@ -80,10 +91,17 @@ def invocation(
     return Invocation((str(executable), *arguments, *([] if driver.configures else added)), env)
 
 
+def _watching(driver: Driver, job: Job, outbox: Path) -> dict[str, str]:
+    """What tells a driver to leave more than a report; in rounds that are measured, nothing does."""
+    if job.watch is Watch.PROFILE and driver.profiles:
+        return {"NETBENCH_PROFILE": str(outbox / "profile.folded")}
+    return {"QLOGDIR": str(outbox)} if job.watch is Watch.QLOG and driver.qlogs else {}
+
+
 def _stand_in(driver: Driver, env: Mapping[str, str], arguments: list[str]) -> Invocation:
     """Our own program in the place of one that knows no scenarios; that is run by it."""
     program = _PACKAGE / "drivers" / "adapter" / "__main__.py"
-    plain = {name: value for name, value in env.items() if not _belongs_to_contract(name)}
+    plain = {name: value for name, value in env.items() if name == "QLOGDIR" or not _belongs_to_contract(name)}
     told = {
         "NETBENCH_ROW": json.dumps(to_json(driver)),
         "NETBENCH_ARGUMENTS": json.dumps(arguments),

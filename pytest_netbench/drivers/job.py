@@ -38,6 +38,15 @@ class Reason(StrEnum):
     """The order makes no sense: a driver without a row, an option of a wrong type."""
 
 
+class Watch(StrEnum):
+    """What a driver is watched by in a round that isn't measured, since watching costs time."""
+
+    PROFILE = "profile"
+    """Where its CPU time goes."""
+    QLOG = "qlog"
+    """What its QUIC connections do, in files that it writes itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One driver's share of a round.
@@ -46,7 +55,7 @@ class Job:
     server, in the scenario's order (clients). ``bind``: IP address to listen at, or to dial from. ``port``: to listen
     at, 0 for a free one. ``timeout_s``: seconds from the start instant after which a client hangs. ``start_s``,
     ``stop_s``: seconds to come up and to go down. ``multiplex``: None leaves it to the scenario. ``half``: of its
-    host's processors, on which it is to run, 0 or 1, None for all.
+    host's processors, on which it is to run, 0 or 1, None for all. ``watch``: None in a round that is measured.
     """
 
     role: Role
@@ -61,6 +70,7 @@ class Job:
     stop_s: float = 10.0
     multiplex: bool | None = None
     half: int | None = None
+    watch: Watch | None = None
 
     def to_order(self) -> dict[str, Any]:
         """The job as JSON values, as it travels with the coordinator's START."""
@@ -77,6 +87,7 @@ class Job:
             "stop_s": self.stop_s,
             "multiplex": self.multiplex,
             "half": self.half,
+            "watch": self.watch,
         }
 
     @classmethod
@@ -101,6 +112,8 @@ def _checked(name: str, value: object) -> Any:  # noqa: ANN401 - each field has 
         raise RunError(f"order: {name} must be {expected}, got {value!r}")
     if name == "role":
         return Role(value)
+    if isinstance(value, str) and name == "watch":
+        return Watch(value)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -138,5 +151,6 @@ _FIELDS: Mapping[str, Any] = {
     "start_s": (_seconds, "seconds"),
     "stop_s": (_seconds, "seconds"),
     "half": (lambda value: value in (None, 0, 1) and not isinstance(value, (bool, float)), "0, 1 or null"),
+    "watch": (lambda value: value in (None, *Watch), f"null or one of {', '.join(Watch)}"),
     "multiplex": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
 }

@@ -127,6 +127,7 @@ _EVERY: Mapping[str, Check] = {
     "library": text,
     "options": _options,
     "path": folders,
+    "qlogs": boolean,
     "timeout": seconds,
     "toolchain": texts,
     "transport": choice(Transport),
@@ -143,6 +144,7 @@ KEYS: Mapping[Level, Mapping[str, Check]] = {
         "output": choice(OutputFormat),
         "secure": boolean,
         "features": _features,
+        "profiles": boolean,
     },
     **{level: {**_EVERY, **keys} for level, keys in FOREIGN_KEYS.items()},
 }

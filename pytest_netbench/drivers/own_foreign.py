@@ -55,6 +55,7 @@ def foreign_fields(where: str, level: Level, values: dict[str, Any]) -> dict[str
     )
     if level is Level.INTEROP:
         values.setdefault("transport", Transport.UDP)
+        values.setdefault("qlogs", True)  # the contract has it
         values.setdefault("port", 0 if "port" in _server_words(made, env) else INTEROP_PORT)
     return {
         **values,

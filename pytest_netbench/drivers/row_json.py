@@ -58,6 +58,8 @@ def to_json(driver: Driver) -> dict[str, Any]:
         "cpu": driver.cpu.value,
         "modules": list(driver.modules),
         "one_thread": driver.one_thread,
+        "profiles": driver.profiles,
+        "qlogs": driver.qlogs,
         "meets": {name: dict(options) for name, options in driver.meets.items()},
     }
 
@@ -108,6 +110,8 @@ def from_json(row: Mapping[str, Any]) -> Driver:
         cpu=CpuBy(row["cpu"]),
         modules=tuple(row["modules"]),
         one_thread=row["one_thread"],
+        profiles=row["profiles"],
+        qlogs=row["qlogs"],
         meets={name: dict(options) for name, options in row["meets"].items()},
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_netbench.gate.verdict import GRAVITY
 from pytest_netbench.gate.words import line, percent, sentence, side, sight
 from pytest_netbench.result.catalogue import describe
-from pytest_netbench.result.model import MetricVerdict, Verdict
+from pytest_netbench.result.model import Evidence, MetricVerdict, Verdict
 from pytest_netbench.result.words import show_all
 
 if TYPE_CHECKING:
@@ -53,6 +53,16 @@ def _evidence(result: Result, name: str, one: MetricVerdict) -> Iterator[str]:
             yield f"{arm} ({label}): {show_all(values[:_SHOWN], describe(name).unit)}{more}"
 
 
+def _gathered(folder: str, found: Evidence) -> Iterator[str]:
+    """What else there is of both arms, and what there isn't."""
+    if found.profiles:
+        yield f"profiles of both arms: {folder}/report.html"
+    if found.qlogs:
+        places = dict.fromkeys(f"{folder}/{one}".rsplit("/", 2)[0] for one in found.qlogs)
+        yield f"qlogs of both arms: {', '.join(places)}"
+    yield from found.notes
+
+
 def _repeat(result: Result) -> Iterator[str]:
     logs = {one.logs.rpartition("/")[0] for one in result.rounds if one.logs}
     for place in sorted(logs):
@@ -60,6 +70,7 @@ def _repeat(result: Result) -> Iterator[str]:
     compared = result.comparison
     if compared is None:
         return
+    yield from _gathered(result.folder, compared.evidence)
     yield from (text for text in (compared.note, compared.length) if text)
     if compared.attempt > 1:
         yield "this is what the first attempt found: a gated test that is run again isn't measured again"

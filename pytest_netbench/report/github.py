@@ -31,13 +31,18 @@ class Place:
 def commands(session: SessionRecord, places: Mapping[str, Place]) -> list[str]:
     """The workflow commands: at most ten, the gravest first."""
     grave = [test for test in session.tests if test.outcome in {"failed", "error"} or test.verdict in TELLING]
-    grave.sort(key=lambda test: (test.outcome not in {"failed", "error"}, GRAVITY.index(test.verdict)))
+    grave.sort(key=lambda test: (test.outcome not in {"failed", "error"}, GRAVITY.index(test.verdict), -_worst(test)))
     shown = grave if len(grave) <= MOST else grave[: MOST - 1]
     made = [_annotation(test, places.get(test.nodeid)) for test in shown]
     if left := len(grave) - len(shown):
         words = f"{count(left, 'more test')} failed or stayed open: see the summary"
         made.append(f"::error title=netbench::{_data(words)}")
     return made
+
+
+def _worst(test: TestRecord) -> float:
+    """The largest regression among its gated figures."""
+    return max((one.effect or 0.0 for one in gated(test).values()), default=0.0)
 
 
 def _annotation(test: TestRecord, place: Place | None) -> str:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench.report import charts, verdicts
+from pytest_netbench.report import charts, evidence, verdicts
 from pytest_netbench.report.charts import ASSETS, Chart
 from pytest_netbench.report.headline import headline, ordered, rounds
 from pytest_netbench.result.catalogue import describe
@@ -41,11 +41,11 @@ def write(session: SessionRecord, path: Path) -> None:
 
     :raises ResultsError: if it can't be written.
     """
-    write_whole(path, render(session).encode("utf-8", "backslashreplace"))
+    write_whole(path, render(session, path.parent).encode("utf-8", "backslashreplace"))
 
 
-def render(session: SessionRecord) -> str:
-    """The page."""
+def render(session: SessionRecord, folder: Path | None = None) -> str:
+    """The page; ``folder``: the result folder, which has what it is drawn from beside the results."""
     drawn = [charts.of_test(test) for test in session.tests]
     compared = charts.comparisons(session)
     every = [*compared, *(one for some in drawn for one in some)]
@@ -63,6 +63,7 @@ def render(session: SessionRecord) -> str:
                 "figures": rows(test, {name: test.summary[name] for name in ordered(test)}),
                 "charts": [(next(numbers), one.title) for one in some],
                 "invalid": [one for one in test.rounds if not one.valid],
+                "evidence": evidence.shown(test, folder, f"test-{index}"),
                 "verdicts": verdicts.rows({**verdicts.gated(test), **test.verdicts}),
             }
             for index, (test, some) in enumerate(zip(session.tests, drawn, strict=True))

@@ -20,6 +20,7 @@ LARGEST_VERDICTS = 20_000
 LONGEST = 500
 """Characters of a text that somebody else wrote."""
 
+_NO_MENTION = "\N{ZERO WIDTH SPACE}"
 _HEAD = ("| test | rounds | figure | median | 95 % interval |", "| --- | ---: | --- | ---: | ---: |")
 
 
@@ -75,7 +76,7 @@ def _verdicts(session: SessionRecord, room: int) -> Iterator[str]:
             yield text
     repeats = [test.comparison.repeat for test in tests if test.comparison and test.verdict in verdicts.TELLING]
     for command in [one for one in repeats if one][:3]:
-        yield f"\nrepeat: `{command.replace('`', '')[:LONGEST]}`"
+        yield f"\nrepeat: `{' '.join(command.replace('`', '').split())[:LONGEST]}`"
 
 
 def _outcomes(session: SessionRecord) -> str:
@@ -99,7 +100,7 @@ def _lines(test: TestRecord) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Text that can't end its cell, nor become a link, a mention or HTML."""
-    for mark in "\\`*_{}[]<>|@#":
+    """Text that can't end its cell, nor become a link, a mention or HTML; a mention isn't stopped by a backslash."""
+    for mark in "\\`*_{}[]<>|#&":
         text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+    return " ".join(text.split()).replace("@", f"@{_NO_MENTION}")

@@ -120,13 +120,40 @@ class MetricVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """Where the CPU time of one host's driver went, in a round that wasn't measured.
+
+    ``by``: what took the ``samples``. ``folder``: that host's of that round, under the result folder; its files
+    ``profile*.folded`` have the stacks.
+    """
+
+    arm: str
+    role: str
+    by: str
+    samples: int
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was gathered of both arms after a regression was confirmed.
+
+    ``qlogs``: files under the result folder. ``notes``: what couldn't be had, and why, in sentences.
+    """
+
+    profiles: tuple[Profile, ...] = ()
+    qlogs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """How two arms were compared.
 
     ``entries``: gated metrics of all tests of the session, over which the error rate is shared out. ``pairs`` were run,
     ``excluded`` of them don't count for what neither arm caused. ``attempt``: 1, or how often the test was run again.
     ``repeat``: the command that does it again. ``scale``: how many times as long as the scenario says the rounds were,
-    ``length`` why, in a sentence.
+    ``length`` why, in a sentence. ``evidence``: of a regression.
     """
 
     ref: str
@@ -140,6 +167,7 @@ class Comparison:
     note: str = ""
     scale: float = 1.0
     length: str = ""
+    evidence: Evidence = Evidence()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pytest_netbench.result import reading
-from pytest_netbench.result.model import Comparison, MetricVerdict, Verdict
+from pytest_netbench.result.model import Comparison, Evidence, MetricVerdict, Profile, Verdict
 from pytest_netbench.result.reading import Element
 
 
@@ -61,7 +62,7 @@ def read_verdict(one: Element) -> MetricVerdict:
 
 def comparison_to_json(one: Comparison) -> dict[str, Any]:
     """How the arms were compared."""
-    return {
+    made: dict[str, Any] = {
         "ref": one.ref,
         "cand": one.cand,
         "seed": one.seed,
@@ -74,6 +75,7 @@ def comparison_to_json(one: Comparison) -> dict[str, Any]:
         "scale": one.scale,
         "length": one.length,
     }
+    return made if one.evidence == Evidence() else made | {"evidence": asdict(one.evidence)}
 
 
 def read_comparison(one: Element) -> Comparison:
@@ -90,4 +92,23 @@ def read_comparison(one: Element) -> Comparison:
         note=one.get("note", reading.text),
         scale=one.get("scale", reading.number, 1.0),
         length=one.get("length", reading.text, ""),
+        evidence=one.get("evidence", _read_evidence, Evidence()),
+    )
+
+
+def _read_evidence(one: Element) -> Evidence:
+    return Evidence(
+        profiles=one.get("profiles", lambda each: each.each(_read_profile), ()),
+        qlogs=one.get("qlogs", lambda each: each.each(reading.text), ()),
+        notes=one.get("notes", lambda each: each.each(reading.text), ()),
+    )
+
+
+def _read_profile(one: Element) -> Profile:
+    return Profile(
+        arm=one.get("arm", reading.text),
+        role=one.get("role", reading.text),
+        by=one.get("by", reading.text),
+        samples=one.get("samples", reading.whole_number),
+        folder=one.get("folder", reading.text),
     )

@@ -233,3 +233,34 @@ def test_a_stranger_in_the_result_folder_is_left_alone(project: pytest.Pytester)
     project.runpytest_subprocess("test_ping.py").assert_outcomes(passed=1)
     assert (folder / "notes.txt").read_text() == "mine"
     assert not (folder / "runs" / "old").exists()
+
+
+def test_a_project_gates_what_its_tests_leave_open(project: pytest.Pytester) -> None:
+    """A hook's limits hold for a marker without any, and not for one that has its own, or none on purpose."""
+    project.makeconftest(
+        """
+        from pytest_netbench import Gate
+
+        def pytest_netbench_gates(item):
+            return {"goodput": Gate(fail_above=0.9, must_detect=0.99)} if item.name.startswith("test_") else None
+        """
+    )
+    project.makepyfile(
+        test_gates="""
+        import pytest
+        from pytest_netbench import KB, Gate, download
+
+        @pytest.mark.netbench(scenario=download(100 * KB), rounds=1)
+        def test_open(netbench):
+            assert list(netbench.run().gates) == ["goodput"]
+
+        @pytest.mark.netbench(scenario=download(100 * KB), rounds=1, gate={"connect.p50": Gate()})
+        def test_own(netbench):
+            assert list(netbench.run().gates) == ["connect.p50"]
+
+        @pytest.mark.netbench(scenario=download(100 * KB), rounds=1, gate={})
+        def test_none(netbench):
+            assert not netbench.run().gates
+        """
+    )
+    project.runpytest_subprocess("test_gates.py").assert_outcomes(passed=3)

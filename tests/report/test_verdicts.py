@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,49 @@ def test_at_most_ten_annotations_a_roll_up_last(tests: int, lines: int) -> None:
     assert len(found) == lines
     if tests > 10:
         assert found[-1].endswith(f"::{tests - 9} more tests failed or stayed open: see the summary")
+
+
+def test_the_worst_comes_first() -> None:
+    """Failures before what stayed open, a larger regression before a smaller one, whatever the order of the tests."""
+    tests = [judged("t::open", Verdict.INCONCLUSIVE), *(judged(f"t::{n}", Verdict.FAIL, "failed") for n in (1, 3, 2))]
+    for test in tests[1:]:
+        test.verdicts["server.cpu_per_byte"] = verdict(effect=int(test.nodeid[-1]) / 10)  # type: ignore[index]
+    found = github.commands(a_session(*tests), {})
+    assert [re.search(r"t%3A%3A(\w+)", line)[1] for line in found] == ["3", "2", "1", "open"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("count", [300, 3000])
+def test_with_hundreds_of_failures_everything_fits(tmp_path: Path, count: int) -> None:
+    """Long names, long reasons, notes of evidence: comment, step summary and annotations each within their limit."""
+    name = "tests/test_x.py::test_y[" + "a|b@c%<d>&#64;\\`" * 20
+    tests = [judged(f"{name}-{number}]", Verdict.FAIL, "failed") for number in range(count)]
+    session = a_session(*(replace(test, note="a\nnote\n" * 500) for test in tests))
+    text = markdown.render(session)
+    assert len(text.encode()) < 64 * 1024
+    assert f"{count} failed" in text
+    github.summarise(tmp_path / "s", text)
+    assert (tmp_path / "s").read_text() == text
+    lines = github.commands(session, {})
+    assert len(lines) == github.MOST
+    assert not any("\n" in line or "\r" in line for line in lines)
+
+
+def test_titles_of_annotations_are_escaped_as_the_runner_undoes_it() -> None:
+    """Colons, commas, per cent and line ends: none ends a property, or begins another command."""
+    enemy = "t.py::test[a,b::error title=x::%0A%\r\n|<b>]"
+    (line,) = github.commands(a_session(judged(enemy, Verdict.FAIL, "failed")), {enemy: Place("d,:%/t.py", 3)})
+    head, _, _ = line.removeprefix("::").partition("::")
+    level, _, rest = head.partition(" ")
+    given = dict(part.split("=", 1) for part in rest.split(","))
+    codes = (("%2C", ","), ("%3A", ":"), ("%0A", "\n"), ("%0D", "\r"), ("%25", "%"))
+
+    def undone(text: str) -> str:
+        for code, mark in codes:
+            text = text.replace(code, mark)
+        return text
+
+    assert (level, undone(given["file"]), given["line"]) == ("error", "d,:%/t.py", "3")
+    assert undone(given["title"]) == f"{enemy}: fail"
 
 
 def test_an_annotation_is_one_line() -> None:

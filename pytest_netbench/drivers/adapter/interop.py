@@ -78,6 +78,8 @@ def _part(work: Work, number: int, host: str, port: int, server: int, wanted: ra
         **{name: str(folder) for name, folder in folders.items()},
     }
     contract = {"ROLE": work.role.value, "TESTCASE": values["testcase"]}
+    if "QLOGDIR" in work.env:
+        contract["QLOGDIR"] = f"{'/logs' if by_root else folders['logs']}/qlog/"
     if work.role is Role.CLIENT:
         contract |= {"REQUESTS": values["requests"], "SERVER": f"{authority}:{port}"}
     return Part(
@@ -104,7 +106,7 @@ def _words(line: Sequence[str], values: Mapping[str, str], requests: Sequence[st
 def _folders(work: Work, number: int, server: int) -> dict[str, Path]:
     """The folders of the contract, filled for a server."""
     found = {name: work.folder / f"{name}{number}" for name in FOLDERS}
-    for folder in found.values():
+    for folder in (*found.values(), found["logs"] / "qlog"):
         folder.mkdir()
     for key, source in certificates(work, server).items():
         place = found["certs"] / _CERTS[key]

@@ -21,6 +21,7 @@ from pytest_netbench.drivers.builtin.place import place
 from pytest_netbench.drivers.builtin.pool import Pool
 from pytest_netbench.drivers.builtin.preparation import multiplexed, recorder_of, settle, wire_of
 from pytest_netbench.drivers.builtin.recorder import Recorder
+from pytest_netbench.drivers.builtin.sampler import sampled
 from pytest_netbench.drivers.builtin.serving import serve
 from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.errors import ScenarioError
@@ -140,7 +141,8 @@ def _dial(chosen: settings.Settings, scenario: Scenario, recorder: Recorder, sig
     _await_instant(chosen)
     signals.end(client.engine)
     recorder.begin()
-    client.run()
+    with wire.finishing(), sampled(chosen.profile):
+        client.run()
 
 
 def _resolved(chosen: settings.Settings, dialled: set[m.Connect]) -> dict[int, tcp.Address]:

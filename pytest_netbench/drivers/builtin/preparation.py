@@ -48,7 +48,7 @@ def wire_of(chosen: Settings, scenario: m.Scenario, own: m.Client | m.Server, *,
         case Transport.QUIC:
             with _aioquic():
                 from pytest_netbench.drivers.builtin import quic
-            return quic.wire(scenario, own)
+            return quic.wire(scenario, own, chosen.qlogs)
 
 
 def server_of(chosen: Settings) -> type[Server]:

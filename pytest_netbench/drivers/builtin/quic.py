@@ -5,13 +5,15 @@ This file runs on hosts that have aioquic: nothing imports it where that may be 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import struct
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from aioquic import tls
@@ -22,6 +24,7 @@ from pytest_netbench.drivers.builtin import configuration, security, tcp
 from pytest_netbench.drivers.builtin.connection import Connection
 from pytest_netbench.drivers.builtin.ending import Failed, Misused, Unsupported
 from pytest_netbench.drivers.builtin.engine import READ, Engine, Task, Waits
+from pytest_netbench.drivers.builtin.qlog import Qlogs
 from pytest_netbench.drivers.builtin.quic_carrier import Datagrams, QuicCarrier
 from pytest_netbench.drivers.builtin.thread import TURN
 from pytest_netbench.drivers.builtin.wire import Wire
@@ -68,8 +71,8 @@ _READERS: Mapping[str, configuration.Reader] = {
 }
 
 
-def wire(scenario: m.Scenario, own: m.Client | m.Server) -> QuicWire:
-    """How this endpoint's connections carry streams.
+def wire(scenario: m.Scenario, own: m.Client | m.Server, qlogs: Path | None = None) -> QuicWire:
+    """How this endpoint's connections carry streams; ``qlogs``: the folder that shall tell what they did.
 
     :raises Misused: if its configuration or its certificates can't be read.
     :raises Unsupported: if this host can't do what is chosen.
@@ -83,6 +86,7 @@ def wire(scenario: m.Scenario, own: m.Client | m.Server) -> QuicWire:
         max_data=_WINDOW,
         max_stream_data=_WINDOW,
         cipher_suites=[_CIPHERS[ciphers["cipher"]]] if ciphers else None,
+        quic_logger=None if qlogs is None else Qlogs(qlogs),
     )
     if Feature.DATAGRAMS.word in scenario.requires:
         made.max_datagram_frame_size = ANY_SIZE
@@ -123,6 +127,15 @@ class QuicWire(Wire):
         self._chosen = chosen
         if chosen.gso:
             _check_gso()
+
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """While connections are carried; afterwards write what they did, where that is wanted."""
+        try:
+            yield
+        finally:
+            if isinstance(self._made.quic_logger, Qlogs):
+                self._made.quic_logger.write()
 
     # --- sockets -------------------------------------------------------------------------------
 

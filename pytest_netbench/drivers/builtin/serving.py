@@ -17,6 +17,7 @@ from pytest_netbench.drivers.builtin.place import place
 from pytest_netbench.drivers.builtin.pool import Pool
 from pytest_netbench.drivers.builtin.preparation import multiplexed, recorder_of, server_of, settle, wire_of
 from pytest_netbench.drivers.builtin.recorder import Recorder
+from pytest_netbench.drivers.builtin.sampler import sampled
 from pytest_netbench.drivers.builtin.settings import Settings
 from pytest_netbench.drivers.builtin.signals import Signals
 from pytest_netbench.scenario.model import Scenario
@@ -44,19 +45,22 @@ def serve(
     again, exact = reopened_by_clients(scenario, chosen.index), not cut_by_time(scenario)
     where = place(own.configuration)
 
-    def carry_out(listening: socket.socket, recorder: Recorder, ready: Callable[[], None]) -> None:
+    def carry_out(
+        listening: socket.socket, recorder: Recorder, ready: Callable[[], None], number: int | None = None
+    ) -> None:
         server = server_of(chosen)(own, chosen.index, listening, wire, recorder, say, again=again, exact=exact)
         settle()
         signals.end(server.engine)
         ready()
         recorder.begin()
-        server.run()
+        with wire.finishing(), sampled(chosen.profile, number):
+            server.run()
 
     def one_of_many(number: int, ready: Callable[[], None]) -> Recorder:
         where.take(number)
         recorder = recorder_of(chosen, scenario)
         with contextlib.suppress(Stopped):
-            carry_out(sockets[number], recorder, ready)
+            carry_out(sockets[number], recorder, ready, number)
         return recorder
 
     with ExitStack() as stack:

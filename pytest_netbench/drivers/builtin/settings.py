@@ -29,7 +29,8 @@ class Transport(StrEnum):
 class Settings:
     """What is run. ``index``: which endpoint of its role. ``arm``: the instant comes there, readiness goes there.
 
-    ``multiplex``: whether streams go in frames, None if the scenario decides.
+    ``multiplex``: whether streams go in frames, None if the scenario decides. ``profile``: where its own stacks go,
+    ``qlogs``: the folder for what connections of QUIC do; None for neither.
     """
 
     transport: Transport
@@ -43,6 +44,8 @@ class Settings:
     report: Path | None
     arm: tuple[int, int] | None
     multiplex: bool | None
+    profile: Path | None = None
+    qlogs: Path | None = None
 
 
 _USAGE = f"usage: {{{','.join(Transport)}}} {{server,client}} [SCENARIO]"
@@ -64,7 +67,6 @@ def read(arguments: list[str], environment: Mapping[str, str]) -> Settings:
     asked = environment.get("MULTIPLEX", "")
     if asked not in _FLAGS:
         raise Misused(f"MULTIPLEX: expected true or false, found {asked!r}")
-    report = environment.get("NETBENCH_REPORT")
     return Settings(
         transport=transport,
         role=role,
@@ -74,10 +76,16 @@ def read(arguments: list[str], environment: Mapping[str, str]) -> Settings:
         port=_port("PORT", environment.get("PORT") or "4433"),
         peers=_peers(environment),
         local_ip=environment.get("LOCAL_IP", ""),
-        report=Path(report) if report else None,
+        report=_path(environment, "NETBENCH_REPORT"),
         arm=_arm(environment.get("NETBENCH_ARM")),
         multiplex=_FLAGS[asked],
+        profile=_path(environment, "NETBENCH_PROFILE"),
+        qlogs=_path(environment, "QLOGDIR"),
     )
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    return Path(text) if (text := environment.get(name)) else None
 
 
 def _digits(text: str) -> bool:

@@ -7,12 +7,15 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from types import FrameType
 
 from pytest_netbench.drivers.builtin.ending import Stopped
-from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Engine, Task, Waits
+from pytest_netbench.drivers.builtin.engine import READ, Engine, Task, Waits
+
+_MOST = 4096
 
 
 class Signals:
@@ -34,7 +37,7 @@ class Signals:
         alarm = _Alarm(reader)
         task = Task(alarm, weight=0)
         task.awaited = READ
-        task.generator = self._stop()  # not spawned: nothing waits for its end
+        task.generator = self._stop(reader)  # not spawned: nothing waits for its end
         alarm.tasks.append(task)
         engine.poller.register(alarm)
         self._engine = engine
@@ -53,10 +56,12 @@ class Signals:
             self._raised = True
             raise Stopped(number)
 
-    def _stop(self) -> Waits:
-        if self._came is not None:
-            raise Stopped(self._came)
-        yield PAUSE  # never: only a signal writes to the pipe
+    def _stop(self, reader: int) -> Waits:
+        while self._came is None:  # another signal, as that of a profiling timer
+            with contextlib.suppress(BlockingIOError):
+                os.read(reader, _MOST)
+            yield READ
+        raise Stopped(self._came)
 
 
 class _Alarm:

@@ -5,8 +5,9 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import ClassVar
 
 from pytest_netbench.drivers.builtin import tcp
@@ -71,6 +72,11 @@ class Wire:
         if self._multiplex:
             return Multiplex(self.channel(connected), engine, preamble)
         return self.duplex(connected, engine, preamble, later=later, since=since)
+
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """While connections are carried; afterwards write what they logged, if they did."""
+        yield
 
     def greet(self, connection: Connection, name: str, dial: m.Connect) -> Waits:
         """At a client: what is done before the preamble; ``name``: of the server.

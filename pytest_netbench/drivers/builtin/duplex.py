@@ -207,7 +207,7 @@ class Duplex:
         """Stay while much is in flight; where a time decides, whoever opened the stream closes first."""
         if not exact and not self.opened_here:
             return until_closed(self, thread)
-        if self.patient and self.sent <= _ONE_SEGMENT and self._clock() - self._since < _BRIEF_NS:
+        if self._is_brief():
             self.retransmits = 0
             return None
         flying, retransmits = in_flight(self.socket)
@@ -216,8 +216,14 @@ class Duplex:
         self.retransmits = retransmits
         return None
 
+    def _is_brief(self) -> bool:
+        """Whether a connection that was dialled alone carried so little that the kernel needn't be asked about it."""
+        return self.patient and self.sent <= _ONE_SEGMENT and self._clock() - self._since < _BRIEF_NS
+
     def left(self) -> tuple[int, int] | None:
-        """What has come and wasn't received."""
+        """What has come and wasn't received; of the briefest dials, both ends' counts alone tell that."""
+        if self._is_brief():
+            return None
         size = tcp.unread(self.fd)
         return (self.number or 0, size) if size else None
 

@@ -7,17 +7,17 @@ This file runs on hosts: standard library only.
 from __future__ import annotations
 
 import errno
-from collections import defaultdict, deque
-from collections.abc import Callable
+from collections import deque
 from itertools import islice
 
 from pytest_netbench.drivers.builtin import frames
 from pytest_netbench.drivers.builtin.carrier import FRESH, LANDING, Channel, Occasion, in_flight, summed
-from pytest_netbench.drivers.builtin.ending import Failed, NoMore
+from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import AGAIN, PAUSE, READ, WRITE, Engine, Task, Waits
 from pytest_netbench.drivers.builtin.multiplex_stream import MultiplexStream
+from pytest_netbench.drivers.builtin.served import Served
 from pytest_netbench.drivers.builtin.served_stream import left
-from pytest_netbench.drivers.builtin.thread import MS, TURN, ProtocolError, Thread
+from pytest_netbench.drivers.builtin.thread import TURN, ProtocolError, Thread
 from pytest_netbench.telemetry.model import StreamBytes
 
 MOST_QUEUED = 256 * 1024
@@ -25,39 +25,28 @@ MOST_QUEUED = 256 * 1024
 
 _PATTERN = memoryview(bytes(range(256)) * (frames.MOST_DATA // 256 + 1))
 _PARTS = 64
-_QUIET_MS = 30_000
-"""A peer that moves nothing for so long, and doesn't close, isn't waited for any longer."""
 
 
-class Multiplex:
+class Multiplex(Served):
     """The streams of one connection, in frames on a channel. ``problem``: why nothing moves any more."""
 
     datagrams = None
 
     def __init__(self, channel: Channel, engine: Engine, preamble: bytes = b"") -> None:
+        super().__init__(engine)
         self.link = channel
-        self.first_ns: int | None = None
-        self.last_ns: int | None = None
-        self.retransmits: int | None = None
-        self.problem: OSError | None = None
-        self.ended = False
-        self.engine = engine
         self.queued = 0
         self._out: deque[bytes | memoryview] = deque()
         self._reader = frames.Reader(self)
         self._programs = 0
         self._again: frozenset[int] = frozenset()
         self._ours: dict[int, MultiplexStream] = {}
-        self._theirs: dict[int, MultiplexStream] = {}
         self._past: tuple[StreamBytes, ...] = ()
         self._past_ours = self._past_theirs = 0
         self._window = frames.WINDOW
         self._may_open = self._granted = frames.STREAMS
         self._credit = Occasion()
-        self._accepting: defaultdict[int, Occasion] = defaultdict(Occasion)
         self._crowded: list[MultiplexStream] = []
-        self._closing: Task | None = None
-        self._moved = 0
         self._now = 0
         self._pump = Task(channel, weight=0)
         if preamble:
@@ -124,32 +113,11 @@ class Multiplex:
 
     def _open_later(self, thread: Thread, number: int, *, both_ways: bool) -> Waits:
         while len(self._ours) + self._past_ours >= self._may_open:
-            if (why := self._over()) is not None:
+            if (why := self.over) is not None:
                 raise Failed(f"{thread.context.title}, stream {number % FRESH}, open: {why}")
             thread.link = self._credit
             yield READ
         self._open(thread, number, both_ways=both_ways)
-
-    def accept(self, thread: Thread, number: int) -> Waits | None:
-        """Wait for a stream that the peer opens."""
-        if number not in self._theirs:
-            return self._accept_later(thread, number)
-        thread.side.streams[number] = self._theirs[number]
-        return None
-
-    def _accept_later(self, thread: Thread, number: int) -> Waits:
-        while number not in self._theirs:
-            if (why := self._over()) is not None:
-                kind = Failed if self.problem is not None else NoMore
-                raise kind(f"{thread.context.title}, stream {number % FRESH} of the peer, accept: {why}")
-            thread.link = self._accepting[number]
-            yield READ
-        thread.side.streams[number] = self._theirs[number]
-
-    def _over(self) -> str | None:
-        if self.problem is not None:
-            return (self.problem.strerror or str(self.problem)).lower()
-        return "the peer closed" if self.ended else None
 
     def end(self, thread: Thread, exact: bool) -> Waits:  # noqa: ARG002, FBT001 - a carrier's form
         """Send all, say that nothing more comes, then wait for the peer to say the same."""
@@ -162,16 +130,6 @@ class Multiplex:
             except OSError:
                 return  # it closed first
             yield from self._await(thread, lambda: self.ended)
-
-    def _await(self, thread: Thread, done: Callable[[], bool]) -> Waits:
-        """Wait for an end of closing as long as anything moves."""
-        moved, until = self._moved, self.engine.clock() + _QUIET_MS * MS
-        while not done() and self.problem is None and self.engine.clock() < until:
-            timer = self.engine.timer(until, thread)
-            yield PAUSE
-            timer.live = False
-            if self._moved != moved:
-                moved, until = self._moved, self.engine.clock() + _QUIET_MS * MS
 
     def left(self) -> tuple[int, int] | None:
         """What has come and wasn't received."""
@@ -297,11 +255,9 @@ class Multiplex:
         if stream in self._theirs:
             raise frames.BadFrame(f"it opens stream {stream} a second time")
         made = MultiplexStream(self, stream, opened_here=False, both_ways=bool(both_ways), window=self._window)
-        self._theirs[stream] = made
+        self._opened(stream, made)
         if self._granted - len(self._theirs) - self._past_theirs < frames.STREAMS // 2:
             self._grant(2 * self._granted)
-        if (occasion := self._accepting.pop(stream, None)) is not None:
-            self.engine.able(occasion, READ)
 
     def _grant(self, streams: int) -> None:
         self._granted = streams

@@ -15,10 +15,11 @@ from aioquic.quic import events
 
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.carrier import FRESH, Occasion, summed
-from pytest_netbench.drivers.builtin.ending import Failed, NoMore
+from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Engine, Task, Timer, Waits
 from pytest_netbench.drivers.builtin.quic_datagrams import QuicDatagrams
 from pytest_netbench.drivers.builtin.quic_stream import PREFIX_BYTES, QuicStream
+from pytest_netbench.drivers.builtin.served import Served
 from pytest_netbench.drivers.builtin.served_stream import left
 from pytest_netbench.drivers.builtin.thread import MS, ProtocolError, Thread
 from pytest_netbench.telemetry.model import StreamBytes
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     from aioquic.quic.connection import QuicConnection
 
 _NS = 1e9
-_QUIET_MS = 30_000
 _ONE_WAY = 2
 NO_ERROR = 0
 
 Datagrams: TypeAlias = Sequence[tuple[bytes, Any]]
 
 
-class QuicCarrier:
+class QuicCarrier(Served):
     """The streams of one connection.
 
     ``send_all`` sends datagrams, ``gone`` is called when it is closed, ``named`` with each id that the peer may call it
@@ -51,13 +51,8 @@ class QuicCarrier:
         gone: Callable[[], None],
         named: Callable[..., None] | None = None,
     ) -> None:
+        super().__init__(engine)
         self.link = Occasion()
-        self.engine = engine
-        self.first_ns: int | None = None
-        self.last_ns: int | None = None
-        self.retransmits: int | None = None
-        self.problem: OSError | None = None
-        self.ended = False
         self.ready = False
         self.resumed = self.early_data = False
         self.alpn: str | None = None
@@ -75,12 +70,8 @@ class QuicCarrier:
         self._begun: dict[int, bytes] = {}
         self._early: defaultdict[int, list[events.StreamReset | events.StopSendingReceived]] = defaultdict(list)
         self._ours: set[int] = set()
-        self._theirs: dict[int, QuicStream] = {}
-        self._accepting: defaultdict[int, Occasion] = defaultdict(Occasion)
-        self._moved = 0
         self._clocked = Task(weight=0)
         self._timer: Timer | None = None
-        self._closing: Task | None = None
         self.engine.spawn(self._clocked, self._keep_time())
 
     # --- the protocol --------------------------------------------------------------------------
@@ -201,6 +192,16 @@ class QuicCarrier:
         else:
             what = event.reason_phrase or "no reason given"
             self.problem = ProtocolError(f"QUIC ended with error 0x{event.error_code:x}: {what}")
+        self._tell_all()
+
+    def lost(self, error: OSError) -> None:
+        """The network says that nobody is there."""
+        if self.up:
+            self.problem = error
+            self._tell_all()
+
+    def _tell_all(self) -> None:
+        """Whoever waits for anything learns that it is over."""
         for stream in self._streams.values():
             stream.may_send()
             stream.may_receive()
@@ -208,15 +209,8 @@ class QuicCarrier:
             self.engine.able(occasion, READ)
         if self.datagrams is not None:
             self.datagrams.over()
-
-    def lost(self, error: OSError) -> None:
-        """The network says that nobody is there."""
-        if self.up:
-            self.problem = error
-            for stream in self._streams.values():
-                stream.may_send()
-                stream.may_receive()
-            self.engine.able(self.link, READ)
+        if self._closing is not None:
+            self.engine.wake(self._closing)
 
     # --- streams -------------------------------------------------------------------------------
 
@@ -247,11 +241,10 @@ class QuicCarrier:
             self._offend(f"it opens stream {number}, there are programs for {self._programs}")
             return None
         stream = QuicStream(self, number, wire_id, opened_here=False, both_ways=not wire_id & _ONE_WAY)
-        self._streams[wire_id] = self._theirs[number] = stream
+        self._streams[wire_id] = stream
         for event in self._early.pop(wire_id, ()):
             self._given_up(event)
-        if (occasion := self._accepting.pop(number, None)) is not None:
-            self.engine.able(occasion, READ)
+        self._opened(number, stream)
         return stream
 
     def _offend(self, what: str) -> None:
@@ -289,25 +282,6 @@ class QuicCarrier:
         if self.up:
             quic.send_stream_data(wire_id, number.to_bytes(PREFIX_BYTES, "big"))
             self.turn()
-
-    def accept(self, thread: Thread, number: int) -> Waits | None:
-        """Wait for a stream that the peer opens."""
-        if number not in self._theirs:
-            return self._accept_later(thread, number)
-        thread.side.streams[number] = self._theirs[number]
-        return None
-
-    def _accept_later(self, thread: Thread, number: int) -> Waits:
-        while number not in self._theirs:
-            if not self.up:
-                why = (
-                    "the peer closed" if self.problem is None else (self.problem.strerror or str(self.problem)).lower()
-                )
-                kind = Failed if self.problem is not None else NoMore
-                raise kind(f"{thread.context.title}, stream {number % FRESH} of the peer, accept: {why}")
-            thread.link = self._accepting[number]
-            yield READ
-        thread.side.streams[number] = self._theirs[number]
 
     def sendable(self, stream: QuicStream) -> bool:
         """Whether aioquic has sent all of a stream that it was given."""
@@ -352,14 +326,7 @@ class QuicCarrier:
         """Wait until the peer has all; a server also until the client closes, which else would hear of no end."""
         assert self.quic is not None
         dialled = self.quic.configuration.is_client
-        moved, until = self._moved, self.engine.clock() + _QUIET_MS * MS
-        self._closing = thread
-        while self.up and self.engine.clock() < until and not (dialled and self._delivered()):
-            timer = self.engine.timer(until, thread)
-            yield PAUSE
-            timer.live = False
-            if self._moved != moved:
-                moved, until = self._moved, self.engine.clock() + _QUIET_MS * MS
+        yield from self._await(thread, lambda: self.ended or (dialled and self._delivered()))
         self._closing = None
 
     def _delivered(self) -> bool:

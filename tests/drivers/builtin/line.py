@@ -35,12 +35,19 @@ class Line:
         self._spoils = False
         self._count = 0
         self.carried = threading.Event()
+        self._coming: dict[socket.socket, bytes] = {}
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def has(self, fault: Fault) -> None:
         """Let the fault happen."""
         self._mouth.send(fault.value)
+
+    def idle(self) -> bool:
+        """Whether it carries a connection, and there is nothing that it could carry now."""
+        ends = dict(self._coming)
+        other = dict(zip(ends, reversed(ends), strict=True))
+        return bool(ends) and not select.select([one for one in ends if not ends[other[one]]], [], [], 0)[0]
 
     def over(self) -> None:
         """Close it, if that hasn't happened."""
@@ -55,7 +62,7 @@ class Line:
         near, _ = self._listening.accept()
         with contextlib.suppress(ConnectionError), near, dial(self._target) as far:
             other = {near: far, far: near}
-            coming = dict.fromkeys(other, b"")  # what is to be sent to each
+            coming = self._coming = dict.fromkeys(other, b"")  # what is to be sent to each
             for one in other:
                 one.setblocking(False)
             while (fault := self._told([one for one in other if not coming[other[one]]], coming)) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import signal
 import time
 from collections.abc import Iterator
@@ -134,7 +135,7 @@ def disturbed(one: m.Scenario, wire: Wire, role: Role, fault: Fault, folder: Pat
             line, address = stack.enter_context(line_to(address))
         client = stack.enter_context(dialling(path, address, transport=wire.transport, **wire.env))  # type: ignore[arg-type]  # the environment's names
         ours, peer = (client, server) if role is Role.CLIENT else (server, client)
-        _asleep(ours, peer)
+        _asleep(line, ours, peer)
         if line is not None:
             line.has(fault)
         else:
@@ -187,10 +188,13 @@ def _is_ended(done: Done, role: Role, waits: str) -> None:
     assert done.errors.count("\n") == 1
 
 
-def _asleep(*processes: Running) -> None:
+def _asleep(line: Line | None, *processes: Running) -> None:
     """Wait until all have had nothing to do for a while: all that could come has come."""
     until, since = time.monotonic() + DEADLINE, time.monotonic()
     while time.monotonic() - since < _WHILE:
+        select.select([], [], [], 0.001)  # the line's turn
+        if line is not None and not line.idle():
+            since = time.monotonic()
         for one in processes:
             state = Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
             if state != "S":

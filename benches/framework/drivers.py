@@ -110,7 +110,7 @@ def beside_blocking(effort: Effort) -> Figure:
 
 def measure(quick: bool, only: Callable[[str], bool]) -> list[Figure]:
     """All figures whose references are installed."""
-    effort = Effort(10, 8.0) if quick else Effort(20)
+    effort = Effort(10, 5.0) if quick else Effort(20)
     figures: list[Figure] = []
     names = ("tcp_throughput_over_iperf3", "tcp_cpu_per_byte_over_iperf3")
     if shutil.which("iperf3") is None:
@@ -131,7 +131,7 @@ def measure(quick: bool, only: Callable[[str], bool]) -> list[Figure]:
         figures.append(beside_blocking(effort))
     figures += secure(effort, only)
     figures += traces(effort, only, quick=quick)
-    figures += memory(2 if quick else 10, only)
+    figures += memory(1 if quick else 10, only)
     return figures
 
 

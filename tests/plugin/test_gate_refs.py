@@ -102,6 +102,7 @@ def test_a_ref_that_doesnt_build_is_the_tests_error(project: pytest.Pytester, re
     outcome.stdout.fnmatch_lines(["* has no commit 'absent'*"])
 
 
+@pytest.mark.timeout(120)
 def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
     project: pytest.Pytester, repository: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
     alone.assert_outcomes(errors=1)
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("line", "words"), [("", "the same, byte for byte"), ("; date +#%N >> $OUT/mine", "they differ by ")]
 )

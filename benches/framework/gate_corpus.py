@@ -3,9 +3,9 @@
     python benches/framework/gate_corpus.py tcp SESSIONS     # records benches/framework/corpus/gate_tcp.json anew
     python benches/framework/gate_corpus.py quic SESSIONS    # and gate_quic.json
 
-Each session is a pytest run of its own, with fresh hosts, and 20 pairs of rounds: `ping` and `download`, over TCP each
-as long as a gated pilot finds it, a little above a tenth of a second; over QUIC with the built-in driver and with
-s2n-quic, which tells the CPU time of its whole process only.
+Each session is a pytest run of its own, with fresh hosts, and 20 pairs of rounds or more: `ping` and `download`, over
+TCP each as long as a gated test's pilot finds it, a little above a tenth of a second; over QUIC with the built-in
+driver and with s2n-quic, which tells the CPU time of its whole process only.
 """
 
 from __future__ import annotations

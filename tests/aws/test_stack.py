@@ -253,7 +253,10 @@ def test_an_existing_network_is_taken_by_its_tag(
 ) -> None:
     """Set-up makes nothing, and prints the rights; status shows the network; teardown leaves it."""
     bucket, profile = resource(made, "S3::Bucket"), resource(made, "IAM::InstanceProfile")
-    configure(project, made, stack="none", subnet_tag="nb:stack=netbench", bucket=bucket, instance_profile=profile)
+    ec2, vpc = made.client("ec2"), resource(made, "EC2::VPC")
+    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+    ec2.create_tags(Resources=[one["SubnetId"] for one in subnets], Tags=[{"Key": "nb:test", "Value": vpc}])
+    configure(project, made, stack="none", subnet_tag=f"nb:test={vpc}", bucket=bucket, instance_profile=profile)
     calls = len(made.state()["calls"])
     status, said = cli("setup")
     assert (status, "nothing is to be made" in said, f"arn:aws:s3:::{bucket}/*" in said) == (0, True, True)

@@ -20,13 +20,19 @@ BENCH: pytest.StashKey[Netbench] = pytest.StashKey()
 PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 TIMEOUT: pytest.StashKey[Any] = pytest.StashKey()
 
-FIXTURES = frozenset({"netbench", "hosts", "server_coord", "client_coord", "netbench_provider"})
-"""The fixtures that make a test ours."""
+FIXTURES = frozenset({"netbench_driver", "netbench_provider"})
+"""The fixtures of which ours are made; another's of the same name as one of ours (``hosts``) needs neither."""
 
 
 def is_ours(item: object) -> bool:
     """Whether a collected item asks for one of our fixtures, directly or through its own."""
     return not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def pair_of(item: pytest.Item) -> tuple[str, str] | None:
+    """The names of the server's and the client's driver of this test, None of one that runs none."""
+    params: Mapping[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+    return params.get("netbench_driver")
 
 
 def session_of(config: pytest.Config) -> Session:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_netbench.bridge import pair_of
 from pytest_netbench.contest import Contest
 from pytest_netbench.drivers import build
 from pytest_netbench.errors import NetbenchError, Unsupported, UsageError
@@ -61,8 +62,9 @@ def prepare(session: Session, items: Sequence[pytest.Item]) -> None:
     made: list[pytest.Item] = []
     for item, wanted in zip(items, specs, strict=True):
         chosen = session.settings.ab or wanted.ab
-        if chosen is not None and hasattr(item, "callspec") and BY_HAND.isdisjoint(getattr(item, "fixturenames", ())):
-            item.stash[CONTEST] = _contest(session, item, wanted, chosen)
+        pair = pair_of(item)
+        if chosen is not None and pair is not None and BY_HAND.isdisjoint(getattr(item, "fixturenames", ())):
+            item.stash[CONTEST] = _contest(session, item, pair, wanted, chosen)
             made.append(item)
     if any(isinstance(item.stash[CONTEST], Contest) for item in made):
         for item in made:
@@ -70,8 +72,9 @@ def prepare(session: Session, items: Sequence[pytest.Item]) -> None:
                 item.stash[CONTEST] = Unsupported(str(error))
 
 
-def _contest(session: Session, item: pytest.Item, wanted: Spec, chosen: Arms) -> Contest | NetbenchError:
-    pair: tuple[str, str] = item.callspec.params["netbench_driver"]  # type: ignore[attr-defined]
+def _contest(
+    session: Session, item: pytest.Item, pair: tuple[str, str], wanted: Spec, chosen: Arms
+) -> Contest | NetbenchError:
     own = {role: tuple(names.split(EACH)) for role, names in zip((Role.SERVER, Role.CLIENT), pair, strict=True)}
     try:
         ref, cand = contenders(chosen, own, wanted.options, wanted.link, Workshop(session))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_netbench.bridge import BENCH, SESSION, is_ours, session_of
+from pytest_netbench.bridge import BENCH, SESSION, is_ours, pair_of, session_of
 from pytest_netbench.errors import NetbenchError
 from pytest_netbench.folder import Folder, Parcel, session_record, thinned
 
@@ -83,12 +83,11 @@ def _never_ran(item: pytest.Item) -> TestRecord:
     from pytest_netbench.result.model import TestRecord
 
     scenario = planning.spec(item).scenario
-    pair = item.callspec.params["netbench_driver"] if hasattr(item, "callspec") else ("", "")
     return TestRecord(
         nodeid=item.nodeid,
         scenario_id=scenario.id if scenario else "",
         scenario_name=str(scenario) if scenario else "",
-        driver=planning.label(pair),
+        driver=planning.label(pair_of(item) or ("", "")),
         provider=session_of(item.config).settings.provider,
         hosts=(),
         outcome="",

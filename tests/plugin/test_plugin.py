@@ -73,6 +73,29 @@ def test_other_peoples_tests_are_left_alone(project: pytest.Pytester) -> None:
     assert not (project.path / "netbench-results").exists()
 
 
+def test_fixtures_of_others_by_the_names_of_ours_make_no_test_ours(project: pytest.Pytester) -> None:
+    """A parametrised test with `hosts` and `netbench` of its own runs as if we weren't there."""
+    project.makepyfile(
+        test_other="""
+        import pytest
+
+        @pytest.fixture
+        def hosts():
+            return ["a", "b"]
+
+        @pytest.fixture
+        def netbench(hosts):
+            return len(hosts)
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_theirs(netbench, number):
+            assert netbench == 2
+        """
+    )
+    project.runpytest_subprocess("test_other.py").assert_outcomes(passed=2)
+    assert not (project.path / "netbench-results").exists()
+
+
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_by_hand_in_either_mode_of_pytest_asyncio(project: pytest.Pytester, mode: str) -> None:
     """An async test drives both coordinators itself, whatever the global asyncio mode."""

@@ -16,7 +16,7 @@ from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupport
 from pytest_netbench.gate.course import whole_process
 from pytest_netbench.gate.limits import all_limits
 from pytest_netbench.gate.order import halves
-from pytest_netbench.plan import Plan, another
+from pytest_netbench.plan import Contest, Plan, another
 from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.summary import summarise
@@ -24,7 +24,7 @@ from pytest_netbench.roles import Role
 from pytest_netbench.standards import Standards
 
 if TYPE_CHECKING:
-    from pytest_netbench.contest import Contest, Outcome
+    from pytest_netbench.contest import Outcome
     from pytest_netbench.gate.arms import Arm, Arms
     from pytest_netbench.gate.comparison import Comparison
     from pytest_netbench.gate.contenders import Contender

@@ -13,6 +13,7 @@ from pytest_netbench.session import Session, run_name
 
 if TYPE_CHECKING:
     from pytest_netbench.bench import Netbench
+    from pytest_netbench.marker import Spec
     from pytest_netbench.plan import Plan
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -33,6 +34,18 @@ def pair_of(item: pytest.Item) -> tuple[str, str] | None:
     """The names of the server's and the client's driver of this test, None of one that runs none."""
     params: Mapping[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     return params.get("netbench_driver")
+
+
+def spec(node: pytest.Item | pytest.Function) -> Spec:
+    """The test's marker; where that declares no limits, with those that plugins have for it.
+
+    :raises UsageError: names the argument, and the nearest known one.
+    """
+    from pytest_netbench.marker import spec_of
+
+    marks: list[Any] = [(mark.args, mark.kwargs) for mark in node.iter_markers("netbench")]
+    gates = merged(node.ihook.pytest_netbench_gates(item=node))
+    return spec_of([*marks, ((), {"gate": gates})] if gates else marks)
 
 
 def session_of(config: pytest.Config) -> Session:

@@ -29,31 +29,12 @@ from pytest_netbench.roles import Role
 if TYPE_CHECKING:
     from pytest_netbench.bench import Netbench
     from pytest_netbench.gate.contenders import Contender
+    from pytest_netbench.plan import Contest
     from pytest_netbench.scenario.model import Scenario
 
 
 PILOT = 0.1
 """The share of a test's budget that may be spent on finding out how long its rounds are to be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """What a test with arms is to do.
-
-    ``entries``: gated metrics of the whole session. ``attempt``: how often pytest has run this test. ``repeat``: the
-    command that runs it alone.
-    """
-
-    ref: Contender
-    cand: Contender
-    entries: int = 1
-    attempt: int = 1
-    repeat: str = ""
-
-    @property
-    def note(self) -> str:
-        """What a reader must know of the arms."""
-        return "both arms are the same: what differs is noise" if self.ref.same_as(self.cand) else ""
 
 
 @dataclass(frozen=True, slots=True)

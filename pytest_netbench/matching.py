@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_netbench.bridge import pair_of
-from pytest_netbench.contest import Contest
+from pytest_netbench.bridge import pair_of, spec
 from pytest_netbench.drivers import build
 from pytest_netbench.errors import NetbenchError, Unsupported, UsageError
 from pytest_netbench.gate.contenders import Contender, contenders
 from pytest_netbench.marker import EACH
 from pytest_netbench.options import OPTIONS
+from pytest_netbench.plan import Contest
 from pytest_netbench.roles import Role
 from pytest_netbench.session import known
 
@@ -53,8 +53,6 @@ def prepare(session: Session, items: Sequence[pytest.Item]) -> None:
     An arm that can't be made fails its test when that is run, not the others. A driver that isn't built can't differ
     between two git refs: its tests are skipped, if there are others that do.
     """
-    from pytest_netbench.planning import spec
-
     specs = [spec(item) for item in items]
     gated = [one for one in specs if is_gated(session, one)]
     session.entries = sum(len(one.gate) for one in gated)

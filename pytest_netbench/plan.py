@@ -13,14 +13,34 @@ from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse, volume
 
 if TYPE_CHECKING:
-    from pytest_netbench.contest import Contest
     from pytest_netbench.drivers.driver import Driver
+    from pytest_netbench.gate.contenders import Contender
     from pytest_netbench.hosts.model import Need
     from pytest_netbench.marker import Spec
     from pytest_netbench.result.model import Round
 
 SPARE = 2
 """Rounds run in addition where none of the planned ones counts: a busy machine may spoil one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What a test with arms is to do.
+
+    ``entries``: gated metrics of the whole session. ``attempt``: how often pytest has run this test. ``repeat``: the
+    command that runs it alone.
+    """
+
+    ref: Contender
+    cand: Contender
+    entries: int = 1
+    attempt: int = 1
+    repeat: str = ""
+
+    @property
+    def note(self) -> str:
+        """What a reader must know of the arms."""
+        return "both arms are the same: what differs is noise" if self.ref.same_as(self.cand) else ""
 
 
 @dataclass(frozen=True, slots=True)

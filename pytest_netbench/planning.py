@@ -15,14 +15,14 @@ import pytest
 
 from pytest_netbench import matching
 from pytest_netbench.bench import Netbench
-from pytest_netbench.bridge import merged
+from pytest_netbench.bridge import spec
 from pytest_netbench.drivers.choice import check_options, of_side
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Unsupported, UsageError
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
-from pytest_netbench.marker import EACH, Spec, spec_of
+from pytest_netbench.marker import EACH, Spec
 from pytest_netbench.plan import Plan
 from pytest_netbench.roles import Role
 from pytest_netbench.standards import Standards
@@ -34,16 +34,6 @@ if TYPE_CHECKING:
 
 TURN_DEADLINE = 3600.0
 """Seconds that a round may wait for other runs on this machine."""
-
-
-def spec(node: pytest.Item | pytest.Function) -> Spec:
-    """The test's marker; where that declares no limits, with those that plugins have for it.
-
-    :raises UsageError: names the argument, and the nearest known one.
-    """
-    marks: list[Any] = [(mark.args, mark.kwargs) for mark in node.iter_markers("netbench")]
-    gates = merged(node.ihook.pytest_netbench_gates(item=node))
-    return spec_of([*marks, ((), {"gate": gates})] if gates else marks)
 
 
 def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_netbench import options
-from pytest_netbench.bridge import SESSION, TIMEOUT, is_ours, session_of
+from pytest_netbench.bridge import SESSION, TIMEOUT, is_ours, session_of, spec
 from pytest_netbench.errors import NetbenchError, ResultsError, Unsupported, UsageError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from pytest_netbench import planning
 
     try:
-        pairs = planning.parameters(session_of(metafunc.config), planning.spec(metafunc.definition))
+        pairs = planning.parameters(session_of(metafunc.config), spec(metafunc.definition))
     except NetbenchError as error:
         planning.refuse(error, metafunc.definition.nodeid)
     metafunc.parametrize("netbench_driver", pairs, ids=map(planning.label, pairs), indirect=True)

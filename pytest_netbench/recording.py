@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_netbench.bridge import BENCH, SESSION, is_ours, pair_of, session_of
+from pytest_netbench.bridge import BENCH, SESSION, is_ours, pair_of, session_of, spec
 from pytest_netbench.errors import NetbenchError
 from pytest_netbench.folder import Folder, Parcel, session_record, thinned
 
@@ -82,7 +82,7 @@ def _never_ran(item: pytest.Item) -> TestRecord:
     from pytest_netbench import planning
     from pytest_netbench.result.model import TestRecord
 
-    scenario = planning.spec(item).scenario
+    scenario = spec(item).scenario
     return TestRecord(
         nodeid=item.nodeid,
         scenario_id=scenario.id if scenario else "",

@@ -1,9 +1,8 @@
 """How long is a round? The shortest that leaves slow start and handshake out, found by a short pilot; runs nothing.
 
 A round costs some tenth of a second beside what it measures, so that one shorter than that saves nothing; and many
-short rounds see more than few long ones. From there on it is
-made longer until its start is a small part of it. The start is what two lengths have in common: with the rate between
-them, the longer one's work would have taken less time.
+short rounds see more than few long ones. From there on it is made longer until its start is a small part of it. The
+start is what two lengths have in common: with the rate between them, the longer one's work would have taken less time.
 """
 
 from __future__ import annotations

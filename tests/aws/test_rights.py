@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Iterator
@@ -107,7 +108,7 @@ WAYS: dict[Way, frozenset[str]] = {
     publish_results: frozenset(),
 }
 """Rights that a plain run doesn't use, by the way in which they are."""
-OPTIONAL = frozenset({"servicequotas:GetServiceQuota"})
+OPTIONAL = frozenset({"servicequotas:GetServiceQuota", "ssm:GetCommandInvocation"})
 """Without these a run goes on: what they tell is then not known."""
 STAYS = frozenset(
     {"ec2:DeleteSecurityGroup", "ec2:DeletePlacementGroup", "ec2:DescribeSecurityGroups", "s3:DeleteObject"}
@@ -188,6 +189,16 @@ async def test_these_are_missed_before_anything_is_made(
         with pytest.raises(HostError, match=action):
             await live(cloud, tmp_path, monkeypatch)
         coordinator()
+
+
+def test_a_log_that_may_not_be_read_says_so(
+    cloud: Emulation, coordinator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its own place; the run goes on."""
+    coordinator(*set(actions(POLICY)) - {"ssm:GetCommandInvocation"})
+    asyncio.run(live(cloud, tmp_path, monkeypatch))
+    (log,) = tmp_path.rglob("worker.log")
+    assert "may not ssm:GetCommandInvocation" in log.read_text()
 
 
 async def test_hosts_that_may_not_be_ended_end_themselves(

@@ -153,6 +153,8 @@ def _broken(error: ssl.SSLError) -> OSError:
     """What has happened to a connection on which TLS says that."""
     if isinstance(error, ssl.SSLEOFError):
         return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    if isinstance(error, ssl.SSLZeroReturnError):  # it has given notice, and takes no more
+        return BrokenPipeError(errno.EPIPE, reason(error))
     return ProtocolError(f"TLS: {reason(error)}")
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -233,13 +233,16 @@ class AwsProvider(Provider):
         await asyncio.to_thread(self._pool.renew, [host.name for host in fleet.all])
 
     async def salvage(self, hosts: Sequence[Host], into: Path) -> None:
-        """The ends of workers' logs, by SSM; a host that doesn't answer has none."""
+        """The ends of workers' logs, by SSM; of those that answer; in their place, why there are none."""
         if not self._ended:
-            with suppress(HostError):
-                await asyncio.to_thread(self._save_logs, [host.name for host in hosts], into)
+            await asyncio.to_thread(self._save_logs, [host.name for host in hosts], into)
 
     def _save_logs(self, names: Sequence[str], into: Path) -> None:
-        for name, text in self._pool.logs(names).items():
+        try:
+            logs = self._pool.logs(names)
+        except HostError as error:
+            logs = dict.fromkeys(names, f"no log: {error}\n")
+        for name, text in logs.items():
             (into / name).mkdir(parents=True, exist_ok=True)
             (into / name / "worker.log").write_text(text)
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_netbench.result.validity import RULES, Budgets, expected_connects, from_outside, judge
 from pytest_netbench.scenario.analysis import Analysis
-from pytest_netbench.scenario.model import ClientScope, Connect
+from pytest_netbench.scenario.model import ClientScope, Connect, Connection, Send
 from pytest_netbench.telemetry.model import Ending, HostReport
 from tests.result.result_cases import MS, carries, connection, download, host, scenario, stream
 
@@ -224,6 +224,14 @@ def test_without_common_keys_the_totals_count(
     """Totals have to agree, and be the scenario's; where time decides, received may be less, never more."""
     hosts = pair(stream(sent, 0), stream(0, received, here=False), keys)
     assert (judged(hosts, carries(expected, 0)) == ()) == valid
+
+
+@pytest.mark.parametrize(("received", "valid"), [(14, True), (15, False)])
+def test_of_a_call_that_was_cut_a_part_may_have_come(received: int, valid: bool) -> None:
+    """A driver that tells of whole calls doesn't tell of the last one: less than that may have come beside them."""
+    hosts = pair(stream(10, 0, cut=True), stream(0, received, here=False), (None, None))
+    whole = scenario(programs=(Connection((Send(0, 5),)),))
+    assert (judged(hosts, TIMED, scenario=whole) == ()) == valid
 
 
 def test_many_reasons_of_one_kind_are_counted() -> None:

@@ -105,8 +105,9 @@ async def test_a_clock_that_goes_wrong_in_the_middle(stack: Emulation) -> None:
     with pytest.raises(HostError, match="clock is right"):
         async with provider(stack, "late") as made, made.fleet(Need(1, 0)):
             stack.delays(skew_s=3600.0)
-    stack.delays(skew_s=0.0)
-    assert left(stack)
+    alive = [name for name, one in stack.state()["hosts"].items() if one["alive"]]
+    stack.delays(skew_s=0.0)  # from here on the run's reaper, which tries again, may be quicker than we
+    assert alive
     reap("late")
     assert left(stack) == []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_netbench import run as one_round
+from pytest_netbench.ab.standards import Standards
 from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupported, UsageError
 from pytest_netbench.gate.course import whole_process
 from pytest_netbench.gate.limits import all_limits
@@ -21,10 +22,9 @@ from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.summary import summarise
 from pytest_netbench.roles import Role
-from pytest_netbench.standards import Standards
 
 if TYPE_CHECKING:
-    from pytest_netbench.contest import Outcome
+    from pytest_netbench.ab.contest import Outcome
     from pytest_netbench.gate.arms import Arm, Arms
     from pytest_netbench.gate.comparison import Comparison
     from pytest_netbench.gate.contenders import Contender
@@ -127,7 +127,7 @@ class Netbench:
     ) -> Comparison:
         """As ``compare()``, for ``async def`` tests."""
         __tracebackhide__ = True
-        from pytest_netbench import contest
+        from pytest_netbench.ab import contest
         from pytest_netbench.gate.arms import arms
 
         if pairs is not None and pairs < 1:
@@ -217,7 +217,7 @@ class Netbench:
 
     async def _gated(self, scenario: Scenario, contest: Contest) -> Result:
         """Run the arms; a test that is run again is told what it came to, since asking again would find more alarms."""
-        from pytest_netbench.contest import gate, without_verdict
+        from pytest_netbench.ab.contest import gate, without_verdict
 
         if contest.attempt > 1 and (earlier := self.judged.get(self.plan.nodeid)) is not None:
             assert earlier.comparison is not None

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pytest
 
-from pytest_netbench import matching
+from pytest_netbench.ab import matching
+from pytest_netbench.ab.standards import Standards
 from pytest_netbench.bench import Netbench
 from pytest_netbench.bridge import spec
 from pytest_netbench.drivers.choice import check_options, of_side
@@ -25,7 +26,6 @@ from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.marker import EACH, Spec
 from pytest_netbench.plan import Plan
 from pytest_netbench.roles import Role
-from pytest_netbench.standards import Standards
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver

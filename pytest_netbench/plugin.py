@@ -111,7 +111,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Count the benchmarks, over which budget and error rate are shared out, and make the arms that they need."""
     ours = [item for item in session.items if is_ours(item)]
     if ours and not session.config.option.collectonly:
-        from pytest_netbench import matching, planning
+        from pytest_netbench import planning
+        from pytest_netbench.ab import matching
 
         matching.prepare(session_of(session.config), ours)
         planning.forecast(session_of(session.config), ours)

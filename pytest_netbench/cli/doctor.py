@@ -35,12 +35,12 @@ def run(args: argparse.Namespace) -> int:
 
     With ``--driver``: print each promise of its contract; 1 if one is broken.
     """
-    from pytest_netbench import doctor
+    from pytest_netbench.cli import probes
     from pytest_netbench.hosts.namespace import why_not_own
     from pytest_netbench.session import Session
 
     if args.ci:
-        print(doctor.HOSTED_RUNNER, end="")
+        print(probes.HOSTED_RUNNER, end="")
         return 0
     session = Session(lambda: options.settings(start=Path.cwd(), command_line=options.given(args)), say=to_errors)
     if args.contract_of is not None:
@@ -49,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
         finally:
             session.close()
     findings = [
-        *doctor.machine(),
-        *doctor.drivers(session.drivers),
-        doctor.namespaces(why_not_own()),
-        *doctor.kernel(),
-        *doctor.tools(),
+        *probes.machine(),
+        *probes.drivers(session.drivers),
+        probes.namespaces(why_not_own()),
+        *probes.kernel(),
+        *probes.tools(),
     ]
     for topic, found in groupby(findings, lambda one: one.topic):
         print(topic)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {one.state.value:8}{one.name:24}{one.detail}")
             if one.remedy:
                 print(f"          {'':24}-> {one.remedy}")
-    unable = [one for one in findings if one.needed and one.state is not doctor.State.OK]
+    unable = [one for one in findings if one.needed and one.state is not probes.State.OK]
     for one in unable:
         print(f"the default can't run: {one.name}: {one.detail}")
     return UNABLE if unable else 0
@@ -80,7 +80,7 @@ def _answered_here() -> Iterator[None]:
 
 
 async def _contract(session: Session, name: str, peer: str) -> int:
-    from pytest_netbench.promises import Answer, promises
+    from pytest_netbench.cli.promises import Answer, promises
 
     session.ensure_built(name)
     driver = session.driver(name)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from pytest_netbench.ab.standards import Standards
 from pytest_netbench.cli.calibrate import lines
 from pytest_netbench.errors import ResultsError
 from pytest_netbench.gate import Gate
@@ -28,7 +29,6 @@ from pytest_netbench.gate.calibration import (
 from pytest_netbench.gate.gathering import gathered
 from pytest_netbench.gate.limits import limits
 from pytest_netbench.result.model import Comparison, MetricVerdict, SessionRecord, TestRecord, Verdict
-from pytest_netbench.standards import Standards
 from tests.gate.gate_cases import CPU, Played
 
 LIMITS = limits(CPU, Gate())

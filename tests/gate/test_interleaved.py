@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from pytest_netbench.ab.interleaved import Interleaved
 from pytest_netbench.errors import UsageError
 from pytest_netbench.gate import Gate, verdict
 from pytest_netbench.gate.course import Course, Track
 from pytest_netbench.gate.limits import limits
 from pytest_netbench.gate.pairs import usable
-from pytest_netbench.interleaved import Interleaved
 from pytest_netbench.result.model import MetricVerdict, Round, Verdict
 from tests.gate.gate_cases import CPU, Played, spoilt
 

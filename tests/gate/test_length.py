@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_netbench.ab.pilot import longer, part_of, pilot
 from pytest_netbench.errors import Unsupported
 from pytest_netbench.gate.length import (
     LEAST_S,
@@ -28,7 +29,6 @@ from pytest_netbench.gate.length import (
     start_share,
     step,
 )
-from pytest_netbench.pilot import longer, part_of, pilot
 from pytest_netbench.result.model import Round
 from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.catalog import connect, download, open_loop, ping, request_response, requests

@@ -106,7 +106,7 @@ def _come_up(work: Work, made: Sequence[Part], children: Children) -> None:
                 _say_still_there(children, f"doesn't listen at {endpoint(work.bind, part.port)}")
                 return
             children.wait(0.002)
-            _still_there(children, "before it listened", allowed=())
+            _still_there(children, "before it was seen to listen", allowed=())
 
 
 def _listens(work: Work, part: Part, pid: int) -> bool:

@@ -9,8 +9,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_netbench import run as one_round
+from pytest_netbench.ab.evidence import gather
+from pytest_netbench.ab.interleaved import Interleaved
+from pytest_netbench.ab.pilot import longer, pilot
 from pytest_netbench.errors import NetbenchError
-from pytest_netbench.evidence import gather
 from pytest_netbench.gate import verdict
 from pytest_netbench.gate.arms import REF
 from pytest_netbench.gate.comparison import Comparison
@@ -20,8 +22,6 @@ from pytest_netbench.gate.limits import Limits, all_limits
 from pytest_netbench.gate.mode import Choice
 from pytest_netbench.gate.order import new_seed
 from pytest_netbench.gate.pairs import Pair, usable
-from pytest_netbench.interleaved import Interleaved
-from pytest_netbench.pilot import longer, pilot
 from pytest_netbench.result.model import Comparison as Record
 from pytest_netbench.result.model import MetricVerdict, Round, Verdict
 from pytest_netbench.roles import Role

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench
     from pytest_netbench.errors import (
         BuildError,
         DriverMissing,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
         upload,
     )
     from pytest_netbench.scenario.model import Scenario
+    from pytest_netbench.session.bench import Netbench
     from pytest_netbench.units import (
         GB,
         KB,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "bench": ("Netbench",),
+    "session.bench": ("Netbench",),
     "errors": (
         "BuildError",
         "DriverMissing",

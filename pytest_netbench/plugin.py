@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_netbench import options
-from pytest_netbench.bridge import SESSION, TIMEOUT, is_ours, session_of, spec
 from pytest_netbench.errors import NetbenchError, ResultsError, Unsupported, UsageError
+from pytest_netbench.session.bridge import SESSION, TIMEOUT, is_ours, session_of, spec
+from pytest_netbench.settings import options
 
 if TYPE_CHECKING:
-    from pytest_netbench.options import Settings
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.session import Session
+    from pytest_netbench.settings.options import Settings
 
 _MARKERS = (
     "netbench(scenario=, drivers=, rounds=, ...): a network benchmark; README.md has all arguments",
@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Let other plugins add providers, drivers and reports."""
-    from pytest_netbench import hookspecs
+    from pytest_netbench.session import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
 
@@ -43,7 +43,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register markers, fixtures and the recorder; refuse names on the command line that nothing has."""
     _spare_advice(config)
-    from pytest_netbench import fixtures, recording
+    from pytest_netbench.session import fixtures, recording
 
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
@@ -98,7 +98,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make each pair of drivers one parameter of the test."""
     if "netbench_driver" not in metafunc.fixturenames:
         return
-    from pytest_netbench import planning
+    from pytest_netbench.session import planning
 
     try:
         pairs = planning.parameters(session_of(metafunc.config), spec(metafunc.definition))
@@ -111,8 +111,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Count the benchmarks, over which budget and error rate are shared out, and make the arms that they need."""
     ours = [item for item in session.items if is_ours(item)]
     if ours and not session.config.option.collectonly:
-        from pytest_netbench import planning
-        from pytest_netbench.ab import matching
+        from pytest_netbench.session import matching, planning
 
         matching.prepare(session_of(session.config), ours)
         planning.forecast(session_of(session.config), ours)
@@ -139,7 +138,7 @@ def pytest_runtest_makereport(
     """Hang what a benchmark came to on its last report; what a driver can't do when it is run is skipped."""
     report = yield
     if is_ours(item):
-        from pytest_netbench import recording
+        from pytest_netbench.session import recording
 
         if call.excinfo is not None and call.excinfo.errisinstance(Unsupported):
             recording.skip(item, report, f"unsupported: {call.excinfo.value}")
@@ -153,7 +152,7 @@ def pytest_report_to_serializable(report: object) -> Generator[None, Any, Any]:
     record = vars(report).pop("netbench", None)
     data = yield
     if record is not None:
-        from pytest_netbench import recording
+        from pytest_netbench.session import recording
 
         data["netbench"] = recording.pack(record)
     return data
@@ -165,7 +164,7 @@ def pytest_report_from_serializable(data: dict[str, Any]) -> Generator[None, Any
     packed = data.pop("netbench", None)
     report = yield
     if packed is not None:
-        from pytest_netbench import recording
+        from pytest_netbench.session import recording
 
         report.netbench = recording.unpack(packed)
     return report

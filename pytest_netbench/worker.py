@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Self
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.choice import check_options
+from pytest_netbench.drivers.execution import DriverFailure, Execution
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.errors import NetbenchError
-from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchServer
 from pytest_netbench.roles import Role
 from russula.errors import ActionFailed

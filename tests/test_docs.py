@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netbench.drivers import registry
-from pytest_netbench.options import settings
+from pytest_netbench.settings.options import settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "russula" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -1,1 +1,1 @@
-"""How do two arms run in one session? Which tests have them, how long their rounds are, pair by pair, to a verdict."""
+"""How do two arms run in one session? How long their rounds are, pair by pair, to a verdict with its evidence."""

@@ -27,10 +27,10 @@ from pytest_netbench.result.model import MetricVerdict, Round, Verdict
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench
     from pytest_netbench.gate.contenders import Contender
-    from pytest_netbench.plan import Contest
     from pytest_netbench.scenario.model import Scenario
+    from pytest_netbench.session.bench import Netbench
+    from pytest_netbench.settings.plan import Contest
 
 
 PILOT = 0.1

@@ -22,9 +22,9 @@ from pytest_netbench.errors import NetbenchError
 from pytest_netbench.result.model import Evidence, Profile
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench
     from pytest_netbench.gate.contenders import Contender
     from pytest_netbench.hosts.model import Host
+    from pytest_netbench.session.bench import Netbench
 
 ENOUGH = 300
 """Samples of each side and arm with which profiles are worth comparing."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from pytest_netbench import options
+from pytest_netbench.settings import options
 
 NO_TESTS = 5
 """pytest's status where it found none."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_netbench import options
+from pytest_netbench.settings import options
 
 if TYPE_CHECKING:
     from pytest_netbench.hosts.aws.api import Aws

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench import options
+from pytest_netbench.settings import options
 
 if TYPE_CHECKING:
     from pytest_netbench.gate.calibration import Calibration, Recorded, Sight
     from pytest_netbench.gate.limits import Limits
-    from pytest_netbench.options import Settings
     from pytest_netbench.result.model import SessionRecord
+    from pytest_netbench.settings.options import Settings
 
 _GIVEN = ("provider", "driver", "budget", "length", "config")
 NO_TESTS = 5
@@ -128,7 +128,7 @@ def _sessions(args: argparse.Namespace, chosen: Settings, folder: Path) -> Itera
 
 
 def _is_built(names: str, chosen: Settings) -> bool:
-    from pytest_netbench.marker import EACH
+    from pytest_netbench.settings.marker import EACH
 
     return any(chosen.driver_rows.get(name, {}).get("build") for name in names.split(EACH))
 

@@ -12,11 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench import options
 from pytest_netbench.cli import to_errors
+from pytest_netbench.settings import options
 
 if TYPE_CHECKING:
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.session import Session
 
 UNABLE = 1
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from pytest_netbench.cli import probes
     from pytest_netbench.hosts.namespace import why_not_own
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.session import Session
 
     if args.ci:
         print(probes.HOSTED_RUNNER, end="")

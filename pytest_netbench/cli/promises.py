@@ -15,25 +15,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_netbench import run as one_round
-from pytest_netbench.bench import Netbench
 from pytest_netbench.drivers.driver import Driver, Level
+from pytest_netbench.drivers.execution import DriverFailure, Execution
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import NetbenchError, RunError, Unsupported
-from pytest_netbench.execution import DriverFailure, Execution
-from pytest_netbench.marker import Spec
-from pytest_netbench.plan import Plan
-from pytest_netbench.planning import NoClock, provider, turn
 from pytest_netbench.result.words import count
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import catalog
 from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.session.bench import Netbench
+from pytest_netbench.session.planning import NoClock, provider, turn
+from pytest_netbench.settings.marker import Spec
+from pytest_netbench.settings.plan import Plan
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.units import KB, MB, ms
 
 if TYPE_CHECKING:
     from pytest_netbench.hosts.provider import Provider
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.session import Session
 
 SCENARIOS: Mapping[str, Callable[[], Scenario]] = {
     "connect": lambda: catalog.connect(connections=3),

@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench import options
 from pytest_netbench.cli import to_errors
 from pytest_netbench.errors import DriverMissing, NetbenchError, Unsupported
 from pytest_netbench.roles import Role
+from pytest_netbench.settings import options
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench
-    from pytest_netbench.plan import Plan
     from pytest_netbench.scenario.model import Scenario
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.bench import Netbench
+    from pytest_netbench.session.session import Session
+    from pytest_netbench.settings.plan import Plan
 
 INVALID = 1
 
@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
     :raises Unsupported: if a driver can't do the scenario.
     :raises DriverMissing: if one isn't here.
     """
-    from pytest_netbench.folder import Folder, Parcel, session_record, thinned
     from pytest_netbench.report import terminal
     from pytest_netbench.scenario.netbench_json import read
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.folder import Folder, Parcel, session_record, thinned
+    from pytest_netbench.session.session import Session
 
     session = Session(lambda: options.settings(start=Path.cwd(), command_line=options.given(args)), say=to_errors)
     scenario = replace(read(args.file, limit=session.settings.scenario_limit), title=args.file.stem)
@@ -80,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(session: Session, scenario: Scenario, args: argparse.Namespace, driver: str) -> Plan:
-    from pytest_netbench.marker import Spec
-    from pytest_netbench.plan import Plan
     from pytest_netbench.run import trial
+    from pytest_netbench.settings.marker import Spec
+    from pytest_netbench.settings.plan import Plan
 
     chosen = session.settings
     names = (args.server_driver or driver, args.client_driver or driver)
@@ -109,7 +109,7 @@ def _plan(session: Session, scenario: Scenario, args: argparse.Namespace, driver
 async def _rounds(
     session: Session, scenario: Scenario, plans: list[Plan]
 ) -> tuple[list[Netbench], NetbenchError | None]:
-    from pytest_netbench.planning import NoClock, bench, provider
+    from pytest_netbench.session.planning import NoClock, bench, provider
 
     benches: list[Netbench] = []
     async with provider(session) as made:

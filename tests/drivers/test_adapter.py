@@ -19,8 +19,8 @@ import pytest
 from pytest_netbench.drivers import proc, registry
 from pytest_netbench.drivers.choice import check_options
 from pytest_netbench.drivers.driver import Driver
+from pytest_netbench.drivers.execution import DriverFailure, Execution
 from pytest_netbench.drivers.job import Job, Reason
-from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.catalog import connect, download, fan_in, fan_out, upload
 from pytest_netbench.scenario.certificates import certify

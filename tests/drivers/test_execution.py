@@ -17,8 +17,8 @@ import pytest
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver
+from pytest_netbench.drivers.execution import DriverFailure, Execution
 from pytest_netbench.drivers.job import Job, Reason
-from pytest_netbench.execution import DriverFailure, Execution
 from pytest_netbench.roles import Role
 from tests.drivers.driver_children import script
 
@@ -225,7 +225,7 @@ async def test_a_full_disk_is_told(place: Path, monkeypatch: pytest.MonkeyPatch)
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(place / "outbox" / "driver.out"))
 
-    monkeypatch.setattr("pytest_netbench.execution.Process.start", full)
+    monkeypatch.setattr("pytest_netbench.drivers.execution.Process.start", full)
     failure = await failure_of_server(place, mine(place, "listens"))
     assert failure.reason is Reason.STORAGE
     assert failure.detail.endswith("driver.out can't be written: No space left on device")

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_netbench import fan_in
 from pytest_netbench.errors import UsageError
-from pytest_netbench.marker import Spec, spec_of
+from pytest_netbench.settings.marker import Spec, spec_of
 from tests.plugin.conftest import results
 from tests.test_own_driver import example
 

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_netbench.bridge import SESSION
-from pytest_netbench.recording import Recorder
-from pytest_netbench.session import Session
+from pytest_netbench.session.bridge import SESSION
+from pytest_netbench.session.recording import Recorder
+from pytest_netbench.session.session import Session
 
 
 def interrupt(*, hurried: bool) -> pytest.ExceptionInfo[KeyboardInterrupt]:

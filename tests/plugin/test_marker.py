@@ -8,8 +8,8 @@ import pytest
 
 from pytest_netbench import Gate, Hosts, Link, fan_in, fan_out, ping
 from pytest_netbench.errors import UsageError
-from pytest_netbench.marker import Spec, spec_of
 from pytest_netbench.roles import Role
+from pytest_netbench.settings.marker import Spec, spec_of
 
 
 def spec(**arguments: Any) -> Spec:

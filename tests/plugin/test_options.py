@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netbench.errors import UsageError
-from pytest_netbench.options import OPTIONS, Settings, settings
+from pytest_netbench.settings.options import OPTIONS, Settings, settings
 
 
 def merged(tmp_path: Path, toml: str = "", **command_line: object) -> Settings:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pytest_netbench.bridge import TIMEOUT, TimeoutClock
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.lock import machine_lock
-from pytest_netbench.plan import another
+from pytest_netbench.session.bridge import TIMEOUT, TimeoutClock
+from pytest_netbench.settings.plan import another
 from tests.plugin.conftest import results
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_netbench.folder import curve
 from pytest_netbench.result.model import Better, Interval, Round, SessionRecord, Summary, TestRecord
+from pytest_netbench.session.folder import curve
 
 ENEMY = 'test_x.py::test_enemy[</script><script>alert("&")</script>]'
 NAMES = ("goodput", "connect.p50", "ping_1KB.p50", "ping_1KB.max", "client.cpu_per_op", "tcp.retransmits.client-0")

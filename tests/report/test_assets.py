@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_netbench.folder import curve
 from pytest_netbench.report.charts import ASSETS, Kind, comparisons, of_test, templates
+from pytest_netbench.session.folder import curve
 from tests.report.records import a_session, a_test
 
 

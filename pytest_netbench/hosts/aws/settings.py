@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_netbench.errors import UsageError, nearest
-from pytest_netbench.options import seconds
+from pytest_netbench.settings.options import seconds
 from pytest_netbench.units import parse_time
 
 

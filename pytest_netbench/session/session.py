@@ -14,9 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_netbench.budget import Budget
 from pytest_netbench.errors import BuildError, UsageError, nearest
-from pytest_netbench.marker import EACH
+from pytest_netbench.session.budget import Budget
+from pytest_netbench.settings.marker import EACH
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.build import Build
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pytest_netbench.hosts.ledger import Ledger
     from pytest_netbench.hosts.model import Need
     from pytest_netbench.hosts.provider import Provider
-    from pytest_netbench.options import Settings
     from pytest_netbench.result.result import Result
+    from pytest_netbench.settings.options import Settings
 
 
 T = TypeVar("T")

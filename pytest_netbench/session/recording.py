@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_netbench.bridge import BENCH, SESSION, is_ours, pair_of, session_of, spec
 from pytest_netbench.errors import NetbenchError
-from pytest_netbench.folder import Folder, Parcel, session_record, thinned
+from pytest_netbench.session.bridge import BENCH, SESSION, is_ours, pair_of, session_of, spec
+from pytest_netbench.session.folder import Folder, Parcel, session_record, thinned
 
 if TYPE_CHECKING:
     from pytest_netbench.hosts.aws.publish import Published
@@ -79,8 +79,8 @@ def _parcel(item: pytest.Item) -> Parcel:
 
 
 def _never_ran(item: pytest.Item) -> TestRecord:
-    from pytest_netbench import planning
     from pytest_netbench.result.model import TestRecord
+    from pytest_netbench.session import planning
 
     scenario = spec(item).scenario
     return TestRecord(

@@ -17,11 +17,11 @@ from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupport
 from pytest_netbench.gate.course import whole_process
 from pytest_netbench.gate.limits import all_limits
 from pytest_netbench.gate.order import halves
-from pytest_netbench.plan import Contest, Plan, another
 from pytest_netbench.result.model import Round, TestRecord, Verdict
 from pytest_netbench.result.result import Result
 from pytest_netbench.result.summary import summarise
 from pytest_netbench.roles import Role
+from pytest_netbench.settings.plan import Contest, Plan, another
 
 if TYPE_CHECKING:
     from pytest_netbench.ab.contest import Outcome

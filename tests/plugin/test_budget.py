@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_netbench.budget import GATED, Budget
+from pytest_netbench.session.budget import GATED, Budget
 
 
 def test_a_gated_test_gets_four_times_the_share_of_another() -> None:

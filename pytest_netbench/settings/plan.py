@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_netbench.gate.mode import Choice, Mode
-from pytest_netbench.marker import EACH
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse, volume
+from pytest_netbench.settings.marker import EACH
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.gate.contenders import Contender
     from pytest_netbench.hosts.model import Need
-    from pytest_netbench.marker import Spec
     from pytest_netbench.result.model import Round
+    from pytest_netbench.settings.marker import Spec
 
 SPARE = 2
 """Rounds run in addition where none of the planned ones counts: a busy machine may spoil one."""

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pytest
 
-from pytest_netbench.ab import matching
 from pytest_netbench.ab.standards import Standards
-from pytest_netbench.bench import Netbench
-from pytest_netbench.bridge import spec
 from pytest_netbench.drivers.choice import check_options, of_side
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Unsupported, UsageError
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
-from pytest_netbench.marker import EACH, Spec
-from pytest_netbench.plan import Plan
 from pytest_netbench.roles import Role
+from pytest_netbench.session import matching
+from pytest_netbench.session.bench import Netbench
+from pytest_netbench.session.bridge import spec
+from pytest_netbench.settings.marker import EACH, Spec
+from pytest_netbench.settings.plan import Plan
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.hosts.model import Fleet
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.session import Session
 
 TURN_DEADLINE = 3600.0
 """Seconds that a round may wait for other runs on this machine."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_netbench import options
-from pytest_netbench.session import Session, run_name
+from pytest_netbench.session.session import Session, run_name
+from pytest_netbench.settings import options
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench
-    from pytest_netbench.marker import Spec
-    from pytest_netbench.plan import Plan
+    from pytest_netbench.session.bench import Netbench
+    from pytest_netbench.settings.marker import Spec
+    from pytest_netbench.settings.plan import Plan
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 BENCH: pytest.StashKey[Netbench] = pytest.StashKey()
@@ -41,7 +41,7 @@ def spec(node: pytest.Item | pytest.Function) -> Spec:
 
     :raises UsageError: names the argument, and the nearest known one.
     """
-    from pytest_netbench.marker import spec_of
+    from pytest_netbench.settings.marker import spec_of
 
     marks: list[Any] = [(mark.args, mark.kwargs) for mark in node.iter_markers("netbench")]
     gates = merged(node.ihook.pytest_netbench_gates(item=node))

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_netbench.bridge import pair_of, spec
 from pytest_netbench.drivers import build
 from pytest_netbench.errors import NetbenchError, Unsupported, UsageError
 from pytest_netbench.gate.contenders import Contender, contenders
-from pytest_netbench.marker import EACH
-from pytest_netbench.options import OPTIONS
-from pytest_netbench.plan import Contest
 from pytest_netbench.roles import Role
-from pytest_netbench.session import known
+from pytest_netbench.session.bridge import pair_of, spec
+from pytest_netbench.session.session import known
+from pytest_netbench.settings.marker import EACH
+from pytest_netbench.settings.options import OPTIONS
+from pytest_netbench.settings.plan import Contest
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.gate.arms import Arms
     from pytest_netbench.hosts.model import Link
-    from pytest_netbench.marker import Spec
-    from pytest_netbench.plan import Plan
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.session import Session
+    from pytest_netbench.settings.marker import Spec
+    from pytest_netbench.settings.plan import Plan
 
 CONTEST: pytest.StashKey[Contest | NetbenchError] = pytest.StashKey()
 

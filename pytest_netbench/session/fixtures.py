@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from pytest_netbench.bridge import BENCH, PLAN, TimeoutClock, session_of
+from pytest_netbench.session.bridge import BENCH, PLAN, TimeoutClock, session_of
 
 if TYPE_CHECKING:
-    from pytest_netbench.bench import Netbench
     from pytest_netbench.hosts.model import Fleet
     from pytest_netbench.hosts.provider import Provider
-    from pytest_netbench.plan import Plan
     from pytest_netbench.playing import Clients, Servers
     from pytest_netbench.run import Stage
+    from pytest_netbench.session.bench import Netbench
+    from pytest_netbench.settings.plan import Plan
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def netbench_driver(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture
 def _netbench_plan(request: pytest.FixtureRequest, netbench_driver: tuple[str, str]) -> Plan:
-    from pytest_netbench.planning import plan
+    from pytest_netbench.session.planning import plan
 
     made = plan(session_of(request.config), request.node, netbench_driver)
     request.node.stash[PLAN] = made
@@ -38,7 +38,7 @@ def _netbench_plan(request: pytest.FixtureRequest, netbench_driver: tuple[str, s
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def netbench_provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
     """The provider of hosts of this session; everything that it made is gone at the session's end."""
-    from pytest_netbench.planning import provider
+    from pytest_netbench.session.planning import provider
 
     async with provider(session_of(request.config)) as made:
         yield made
@@ -56,7 +56,7 @@ async def netbench(
     request: pytest.FixtureRequest, _netbench_plan: Plan, hosts: Fleet, netbench_provider: Provider
 ) -> Netbench:
     """Runs the rounds of the test's scenario: ``netbench.run()``; in ``async def`` tests ``await netbench.arun()``."""
-    from pytest_netbench.planning import bench
+    from pytest_netbench.session.planning import bench
 
     clock = TimeoutClock(request.node)
     made = bench(session_of(request.config), _netbench_plan, hosts, netbench_provider, clock)

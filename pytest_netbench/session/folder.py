@@ -17,7 +17,7 @@ from pytest_netbench.result.model import SessionRecord
 
 if TYPE_CHECKING:
     from pytest_netbench.result.model import TestRecord
-    from pytest_netbench.session import Session
+    from pytest_netbench.session.session import Session
 
 CURVE_POINTS = 40
 """Points of a round's trace that the report is drawn from; the figures themselves come from all samples."""

@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers import proc
 from pytest_netbench.drivers.process import tail
 from pytest_netbench.drivers.repository import Repository, Source
 from pytest_netbench.drivers.words import rewritten
 from pytest_netbench.errors import BuildError
-from pytest_netbench.hosts.ledger import identify, is_alive
+from pytest_netbench.telemetry import proc
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
@@ -182,7 +181,7 @@ def end_abandoned(products: Path) -> None:
             try:
                 known = dict(one.partition(b"=")[::2] for one in proc.environment(pid))
                 builder = known.get(BUILDER.encode(), b"").decode(errors="replace")
-                if builder and known.get(b"OUT") == os.fsencode(products) and not is_alive(builder):
+                if builder and known.get(b"OUT") == os.fsencode(products) and not proc.is_alive(builder):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
             finally:
                 os.close(descriptor)
@@ -224,7 +223,7 @@ def _run(build: Build, source: Path, products: Path, lock: int) -> int:
         child = subprocess.Popen(
             ("/bin/sh", "-c", build.driver.build),
             cwd=source,
-            env={**os.environ, "OUT": str(products), BUILDER: identify(os.getpid())},
+            env={**os.environ, "OUT": str(products), BUILDER: proc.identify(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

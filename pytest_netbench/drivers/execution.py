@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
-from pytest_netbench.drivers import listening, proc
+from pytest_netbench.drivers import listening
 from pytest_netbench.drivers.arming import Arm
 from pytest_netbench.drivers.driver import Arming, Driver, End, OptionValue, Transport
 from pytest_netbench.drivers.environment import Invocation, configured, endpoint, invocation
@@ -23,6 +23,7 @@ from pytest_netbench.drivers.process import Exit, Process, half_of
 from pytest_netbench.drivers.profiling import Recording, profiled
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
+from pytest_netbench.telemetry import proc
 from pytest_netbench.telemetry.host import Collector, Window, Writes
 
 if TYPE_CHECKING:

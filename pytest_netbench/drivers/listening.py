@@ -16,10 +16,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers import proc, sock_diag
+from pytest_netbench.drivers import sock_diag
 from pytest_netbench.drivers.driver import Transport
 from pytest_netbench.drivers.environment import endpoint
 from pytest_netbench.drivers.sock_diag import Entry, IPAddress
+from pytest_netbench.telemetry import proc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

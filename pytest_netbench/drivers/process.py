@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers import proc
+from pytest_netbench.telemetry import proc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,7 +19,8 @@ from typing import Any
 import pytest_netbench
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts import namespace
-from pytest_netbench.hosts.ledger import PROCESS, Ledger, identify
+from pytest_netbench.hosts.ledger import PROCESS, Ledger
+from pytest_netbench.telemetry.proc import identify
 
 END_DEADLINE = 5.0
 """Seconds for the holder to end when its input does; then it is killed, and the kernel ends the rest with it."""

@@ -150,7 +150,7 @@ def prctl(option: int, value: int) -> None:
 
 def kill_descendants() -> None:
     """Kill every process under this one, until none is left."""
-    from pytest_netbench.drivers.proc import descendants
+    from pytest_netbench.telemetry.proc import descendants
 
     while found := descendants(os.getpid()):
         for pid in found:

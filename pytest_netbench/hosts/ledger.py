@@ -18,6 +18,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self, TextIO
 
 from pytest_netbench.errors import HostError
+from pytest_netbench.telemetry.proc import identify
 
 OWNER, PROCESS, DIRECTORY, KEPT = "owner", "process", "directory", "kept"
 INTENT, MADE, REMOVED = "intent", "made", "removed"
@@ -38,26 +39,6 @@ def state_folder() -> Path:
     """Where the ledgers of this user are."""
     home = os.environ.get("XDG_STATE_HOME")
     return (Path(home) if home else Path.home() / ".local" / "state") / "netbench"
-
-
-def identify(pid: int) -> str:
-    """A process as ledgers name it; empty if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    return f"{pid}:{stat.rpartition(')')[2].split()[19]}"
-
-
-def is_alive(identity: str) -> bool:
-    """Whether this very process is there; a zombie isn't."""
-    pid = identity.partition(":")[0]
-    if not pid.isdigit() or identify(int(pid)) != identity:
-        return False
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except OSError:
-        return False
 
 
 class Ledger:

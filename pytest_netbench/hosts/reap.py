@@ -21,10 +21,10 @@ from pytest_netbench.hosts.ledger import (
     append,
     entries,
     held,
-    is_alive,
     owner,
     state_folder,
 )
+from pytest_netbench.telemetry.proc import is_alive
 
 LEASE = 24 * 3600.0
 """Seconds after which kept hosts of a run may be removed with ``--expired``."""

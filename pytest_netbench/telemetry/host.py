@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pytest_netbench.drivers import proc
-from pytest_netbench.telemetry import allowances
+from pytest_netbench.telemetry import allowances, proc
 from pytest_netbench.telemetry.model import KernelCounters, MachineUse
 
 if TYPE_CHECKING:

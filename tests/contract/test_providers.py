@@ -19,12 +19,13 @@ from pytest_netbench.drivers import registry
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts import namespace
 from pytest_netbench.hosts.aws.provider import AwsProvider
-from pytest_netbench.hosts.ledger import PROCESS, Ledger, entries, held, is_alive
+from pytest_netbench.hosts.ledger import PROCESS, Ledger, entries, held
 from pytest_netbench.hosts.local import LocalProvider
 from pytest_netbench.hosts.model import Fleet, Need
 from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.hosts.reap import reap
 from pytest_netbench.protocols import SERVER, NetbenchServer
+from pytest_netbench.telemetry.proc import is_alive
 from pytest_netbench.testing.aws.emulation import Emulation
 from russula import Coordinator, Target
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_netbench.drivers import proc, registry
+from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.choice import check_options
 from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.drivers.execution import DriverFailure, Execution
@@ -25,6 +25,7 @@ from pytest_netbench.roles import Role
 from pytest_netbench.scenario.catalog import connect, download, fan_in, fan_out, upload
 from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.scenario.model import Scenario
+from pytest_netbench.telemetry import proc
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.telemetry.model import CpuScope, Fact, HostReport
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netbench.drivers import proc
 from pytest_netbench.drivers.process import Process, half_of, tail
 from tests.drivers.driver_children import argv, running
 
@@ -136,18 +135,6 @@ def test_a_driver_dies_with_its_worker(tmp_path: Path) -> None:
         worker.kill()
     assert select.select([descriptor], [], [], 30)[0]  # readable: it has ended
     os.close(descriptor)
-
-
-def test_a_process_that_is_gone_is_no_error() -> None:
-    """Reads of a process that ended meanwhile give nothing."""
-    gone = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
-    gone.wait()
-    assert proc.children(gone.pid) == []
-    assert proc.session(gone.pid) is None
-    assert proc.cpu_s(gone.pid) == 0
-    assert proc.rss(gone.pid) == 0
-    assert proc.peak_rss(gone.pid) is None
-    assert list(proc.sockets(gone.pid)) == []
 
 
 async def test_a_driver_runs_on_the_processors_that_it_is_given(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netbench.errors import HostError
-from pytest_netbench.hosts.ledger import OWNER, Entry, Ledger, entries, held, identify, is_alive, owner, state_folder
+from pytest_netbench.hosts.ledger import OWNER, Entry, Ledger, entries, held, owner, state_folder
+from pytest_netbench.telemetry.proc import identify
 
 
 @pytest.fixture
@@ -82,16 +81,6 @@ def test_the_last_word_on_a_thing_decides(lines: list[Entry]) -> None:
     last = {one.id: one.event for one in lines}
     assert {one.id for one in held(iter(lines))} == {name for name, event in last.items() if event != "removed"}
     assert OWNER not in {one.kind for one in held(iter(lines))}
-
-
-def test_a_process_that_ended_is_not_alive_nor_is_another_of_its_number() -> None:
-    """The start time decides, and a zombie is dead."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    identity = identify(child.pid)
-    assert is_alive(identity)
-    assert not is_alive(f"{child.pid}:1")
-    child.communicate(b"\n")
-    assert not is_alive(identity)
 
 
 def test_a_ledger_that_cannot_be_written_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

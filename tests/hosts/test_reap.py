@@ -14,8 +14,9 @@ import pytest
 from pytest_netbench.cli.main import main
 from pytest_netbench.errors import UsageError
 from pytest_netbench.hosts import ledger as book
-from pytest_netbench.hosts.ledger import Ledger, identify
+from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.reap import FORGET, reap
+from pytest_netbench.telemetry.proc import identify
 
 
 @pytest.fixture(autouse=True)

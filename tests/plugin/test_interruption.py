@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netbench.hosts.ledger import PROCESS, entries, held, is_alive
+from pytest_netbench.hosts.ledger import PROCESS, entries, held
 from pytest_netbench.hosts.reap import reap
+from pytest_netbench.telemetry.proc import is_alive
 from tests.plugin.conftest import results
 
 WAIT = "    print('now', flush=True)\n    input()\n"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netbench.drivers import listening, proc, registry
+from pytest_netbench.drivers import listening, registry
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
+from pytest_netbench.telemetry import proc
 from tests.drivers.builtin.builtin_processes import DEADLINE, HERE
 
 

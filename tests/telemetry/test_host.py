@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netbench.drivers import proc
+from pytest_netbench.telemetry import proc
 from pytest_netbench.telemetry.gather import samples
 from pytest_netbench.telemetry.host import Collector, Sample, Window, Writes
 from pytest_netbench.telemetry.model import KernelCounters

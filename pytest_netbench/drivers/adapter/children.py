@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_netbench.drivers import proc
 from pytest_netbench.drivers.launcher import STATUS_NOT_EXECUTED
+from pytest_netbench.telemetry import proc
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36

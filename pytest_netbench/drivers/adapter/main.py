@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_netbench.drivers import launcher, listening, proc
+from pytest_netbench.drivers import launcher, listening
 from pytest_netbench.drivers.adapter import interop, parts
 from pytest_netbench.drivers.adapter.children import Children, Ended
 from pytest_netbench.drivers.adapter.report import report
@@ -19,6 +19,7 @@ from pytest_netbench.drivers.environment import endpoint
 from pytest_netbench.drivers.job import STATUS_UNSUPPORTED
 from pytest_netbench.errors import NetbenchError, Unsupported
 from pytest_netbench.roles import Role
+from pytest_netbench.telemetry import proc
 from pytest_netbench.telemetry.report_json import write
 
 if TYPE_CHECKING:

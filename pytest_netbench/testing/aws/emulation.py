@@ -24,7 +24,8 @@ from typing import Any, Self
 
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts import namespace
-from pytest_netbench.hosts.ledger import DIRECTORY, PROCESS, Ledger, identify
+from pytest_netbench.hosts.ledger import DIRECTORY, PROCESS, Ledger
+from pytest_netbench.telemetry.proc import identify
 from pytest_netbench.testing.aws.rules import ApiFault, Cause, HostFault, Kind, to_json
 
 UP_DEADLINE = 60.0

@@ -35,17 +35,32 @@ def _entries(path: str) -> list[str]:
 class _Stat(NamedTuple):
     """What is used of ``/proc/PID/stat``; times in ticks."""
 
+    state: str
     session: int
     user: int
     system: int
     waited_user: int
     waited_system: int
+    started: int
 
 
 def _stat(pid: int) -> _Stat | None:
     # The name, in brackets, may itself hold blanks and brackets: counted is from the last one.
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return _Stat(int(fields[3]), *(int(one) for one in fields[11:15])) if fields else None
+    return _Stat(fields[0].decode(), *(int(fields[at]) for at in (3, 11, 12, 13, 14, 19))) if fields else None
+
+
+def identify(pid: int) -> str:
+    """``PID:START``, which no other process ever has; empty if it is gone."""
+    stat = _stat(pid)
+    return "" if stat is None else f"{pid}:{stat.started}"
+
+
+def is_alive(identity: str) -> bool:
+    """Whether this very process is there; a zombie isn't."""
+    pid = identity.partition(":")[0]
+    stat = _stat(int(pid)) if pid.isdigit() else None
+    return stat is not None and f"{pid}:{stat.started}" == identity and stat.state not in {"Z", "X"}
 
 
 def children(pid: int) -> list[int]:

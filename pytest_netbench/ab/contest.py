@@ -27,9 +27,9 @@ from pytest_netbench.result.model import MetricVerdict, Round, Verdict
 from pytest_netbench.roles import Role
 
 if TYPE_CHECKING:
+    from pytest_netbench.ab.bench import Bench
     from pytest_netbench.gate.contenders import Contender
     from pytest_netbench.scenario.model import Scenario
-    from pytest_netbench.session.bench import Netbench
     from pytest_netbench.settings.plan import Contest
 
 
@@ -49,7 +49,7 @@ class Outcome:
 class Ring:
     """Where the rounds of both arms of one test take place; ``length``: how long they are."""
 
-    def __init__(self, bench: Netbench, contest: Contest, scenario: Scenario) -> None:
+    def __init__(self, bench: Bench, contest: Contest, scenario: Scenario) -> None:
         self._bench = bench
         self._scenario = scenario
         self._contenders = {one.name: one for one in (contest.ref, contest.cand)}
@@ -137,7 +137,7 @@ class Ring:
             raise type(error)(f"arm {name} ({self._contenders[name].label}): {error}") from None
 
 
-async def gate(bench: Netbench, contest: Contest, scenario: Scenario) -> Outcome:
+async def gate(bench: Bench, contest: Contest, scenario: Scenario) -> Outcome:
     """Run both arms of a test interleaved, as many pairs as its gated metrics take."""
     ring, began = Ring(bench, contest, scenario), time.monotonic()
     seed = bench.plan.spec.seed if bench.plan.spec.seed is not None else new_seed()
@@ -159,7 +159,7 @@ async def gate(bench: Netbench, contest: Contest, scenario: Scenario) -> Outcome
     return replace(outcome, record=replace(outcome.record, evidence=await gather(bench, ring.arms)))
 
 
-def without_verdict(bench: Netbench, contest: Contest, reason: str) -> Outcome:
+def without_verdict(bench: Bench, contest: Contest, reason: str) -> Outcome:
     """What is left of a contest that an arm could not finish."""
     verdicts = verdict.missing(all_limits(bench.plan.spec.gate), Verdict.INVALID, contest.ref.label, reason)
     rounds = tuple(bench.rounds)
@@ -198,7 +198,7 @@ def _outcome(contest: Contest, ring: Ring, run: Interleaved, course: Course, bou
     return Outcome(tuple(ring.rounds), record, verdicts)
 
 
-async def compare(bench: Netbench, contest: Contest, scenario: Scenario, pairs: int) -> tuple[Outcome, Comparison]:
+async def compare(bench: Bench, contest: Contest, scenario: Scenario, pairs: int) -> tuple[Outcome, Comparison]:
     """Run so many pairs of two arms; what their ratios are is for the test to judge."""
     ring = Ring(bench, contest, scenario)
     await ring.warm_up()

@@ -22,9 +22,9 @@ from pytest_netbench.errors import NetbenchError
 from pytest_netbench.result.model import Evidence, Profile
 
 if TYPE_CHECKING:
+    from pytest_netbench.ab.bench import Bench
     from pytest_netbench.gate.contenders import Contender
     from pytest_netbench.hosts.model import Host
-    from pytest_netbench.session.bench import Netbench
 
 ENOUGH = 300
 """Samples of each side and arm with which profiles are worth comparing."""
@@ -34,7 +34,7 @@ MOST, MOST_S, SHARE = 12, 20.0, 0.2
 seconds, or this share of the test's budget."""
 
 
-async def gather(bench: Netbench, arms: Mapping[str, tuple[one_round.Trial, Contender]]) -> Evidence:
+async def gather(bench: Bench, arms: Mapping[str, tuple[one_round.Trial, Contender]]) -> Evidence:
     """Watch rounds of both arms, in turns; ``arms``: what each runs, by its name."""
     found, began = Evidence(), time.monotonic()
     most_s = MOST_S if bench.plan.budget is None else min(MOST_S, SHARE * bench.plan.budget)
@@ -60,7 +60,7 @@ def _enough(found: Evidence) -> bool:
     return min(samples.values()) >= ENOUGH
 
 
-async def _watched(bench: Netbench, trial: one_round.Trial, arm: Contender, watch: Watch, number: int) -> Evidence:
+async def _watched(bench: Bench, trial: one_round.Trial, arm: Contender, watch: Watch, number: int) -> Evidence:
     """One round that is watched, and not measured."""
     name = f"{watch.value}-{arm.name}" + (f"-{number + 1}" if number else "")
     async with AsyncExitStack() as stack:

@@ -136,7 +136,7 @@ class Result:
 
         self.verdicts, self.comparison = MappingProxyType(dict(verdicts)), comparison
         self.verdict = of_test(verdicts.values())
-        self.reason = reason(self)
+        self.reason = reason(self.verdict, self.verdicts, comparison)
 
     def no_regression(self) -> Verdict:
         """Fail if a gated metric got worse than its reference; without a reference, say so and pass as ``none``.
@@ -155,7 +155,7 @@ class Result:
         if self.mode is not Mode.OFF and self.verdict in failing:
             from pytest_netbench.gate.failure import failure
 
-            raise AssertionError(failure(self))
+            raise AssertionError(failure(self.verdicts, self.comparison, self.rounds, self.folder))
         if self.mode is not Mode.OFF and self.verdict is Verdict.INCONCLUSIVE:
             warnings.warn(NetbenchWarning(f"inconclusive: {self.reason}"), stacklevel=2)
         return self.verdict

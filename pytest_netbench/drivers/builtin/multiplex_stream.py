@@ -6,16 +6,36 @@ This file runs on hosts: standard library only.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pytest_netbench.drivers.builtin import frames
 from pytest_netbench.drivers.builtin.carrier import FRESH
-from pytest_netbench.drivers.builtin.served_stream import ServedStream
-
-if TYPE_CHECKING:
-    from pytest_netbench.drivers.builtin.multiplex import Multiplex
+from pytest_netbench.drivers.builtin.served_stream import Owner, ServedStream
 
 _HALF = frames.WINDOW // 2
+
+
+class Framing(Owner, Protocol):
+    """What a stream asks of the connection that has it, which sends in frames what each of its streams has to say."""
+
+    @property
+    def room(self) -> int:
+        """So many bytes of payload may be queued now."""
+
+    def queue(self, part: bytes | memoryview) -> None:
+        """Send this when it is its turn."""
+
+    def frame(self, stream: MultiplexStream, size: int) -> None:
+        """Queue so many bytes of payload of the stream."""
+
+    def crowd(self, stream: MultiplexStream) -> None:
+        """Tell the stream when there is room again."""
+
+    def flush(self) -> None:
+        """Send what is queued, as far as the socket takes it."""
+
+    def forget(self, stream: MultiplexStream) -> None:
+        """The stream was opened afresh, and is over."""
 
 
 class MultiplexStream(ServedStream):
@@ -23,7 +43,7 @@ class MultiplexStream(ServedStream):
 
     __slots__ = ("_carrier", "_may_send", "_promised", "_taken")
 
-    def __init__(self, carrier: Multiplex, number: int, *, opened_here: bool, both_ways: bool, window: int) -> None:
+    def __init__(self, carrier: Framing, number: int, *, opened_here: bool, both_ways: bool, window: int) -> None:
         super().__init__(carrier, number, opened_here=opened_here, both_ways=both_ways)
         self._carrier = carrier
         self._may_send = window

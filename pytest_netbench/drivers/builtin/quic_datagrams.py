@@ -6,23 +6,36 @@ This file runs on hosts; like ``quic``, it needs aioquic.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from aioquic.quic.connection import QuicConnection
 
-    from pytest_netbench.drivers.builtin.engine import Task
-    from pytest_netbench.drivers.builtin.quic_carrier import QuicCarrier
+    from pytest_netbench.drivers.builtin.engine import Engine, Task
 
 _MOST_PENDING = 64
 _HEADERS = 64
 """Bytes of a packet that its own header, the frame's and the tag may take, at most."""
 
 
+class Connected(Protocol):
+    """The connection of datagrams. ``problem``: why nothing moves any more."""
+
+    engine: Engine
+    problem: OSError | None
+
+    @property
+    def up(self) -> bool:
+        """Whether something can still be sent."""
+
+    def turn(self) -> None:
+        """Send what is to be sent."""
+
+
 class QuicDatagrams:
     """The datagrams of one connection. ``sent``, ``arrived``: so many so far."""
 
-    def __init__(self, carrier: QuicCarrier, quic: QuicConnection) -> None:
+    def __init__(self, carrier: Connected, quic: QuicConnection) -> None:
         self._carrier = carrier
         self._quic = quic
         self.sent = self.arrived = 0

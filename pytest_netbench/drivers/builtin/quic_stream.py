@@ -6,12 +6,9 @@ This file runs on hosts; like ``quic``, it needs aioquic.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from pytest_netbench.drivers.builtin.served_stream import ServedStream
-
-if TYPE_CHECKING:
-    from pytest_netbench.drivers.builtin.quic_carrier import QuicCarrier
+from pytest_netbench.drivers.builtin.served_stream import Owner, ServedStream
 
 PREFIX_BYTES = 8
 """The opener's first bytes: the stream's number in the scenario."""
@@ -20,12 +17,35 @@ _PIECE = 64 * 1024
 _PATTERN = memoryview(bytes(range(256)) * (_PIECE // 256 + 1))
 
 
+class QuicOwner(Owner, Protocol):
+    """What a stream asks of the connection that has it."""
+
+    @property
+    def up(self) -> bool:
+        """Whether something can still be sent."""
+
+    def send(self, stream: QuicStream, payload: memoryview) -> bool:
+        """Send this, if what was given before has gone."""
+
+    def sendable(self, stream: QuicStream) -> bool:
+        """Whether all of the stream has gone that was given."""
+
+    def finish(self, stream: QuicStream) -> None:
+        """Say that nothing more comes."""
+
+    def refuse(self, stream: QuicStream) -> None:
+        """Say that nothing more is taken."""
+
+    def is_over(self, stream: QuicStream) -> bool:
+        """Whether both ends have finished, or given it up."""
+
+
 class QuicStream(ServedStream):
     """One stream; ``wire_id`` is QUIC's own number of it."""
 
     __slots__ = ("_carrier", "_unwanted", "problem", "wire_id")
 
-    def __init__(self, carrier: QuicCarrier, number: int, wire_id: int, *, opened_here: bool, both_ways: bool) -> None:
+    def __init__(self, carrier: QuicOwner, number: int, wire_id: int, *, opened_here: bool, both_ways: bool) -> None:
         super().__init__(carrier, number, opened_here=opened_here, both_ways=both_ways)
         self._carrier = carrier
         self._unwanted = False

@@ -55,6 +55,22 @@ def parse_time(text: str) -> float:
     return found
 
 
+def seconds(value: object) -> float:
+    """A duration in seconds from text with a unit (``8m``, ``500ms``) or from a number of seconds.
+
+    :raises ValueError: if it is neither, or isn't above zero.
+    """
+    if isinstance(value, str):
+        found = parse_time(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        found = float(value)
+    else:
+        raise ValueError(f"expected a time as 500ms, or seconds, found {value!r}")
+    if not 0 < found < float("inf"):
+        raise ValueError(f"expected a time above zero, found {value!r}")
+    return found
+
+
 def parse_rate(text: str) -> tuple[int, float]:
     """A rate: bytes, and the seconds in which that many may pass; from ``1MBps`` or ``100KB/50ms``.
 
@@ -65,10 +81,10 @@ def parse_rate(text: str) -> tuple[int, float]:
         amount, period = text[:-2], "1s"
     elif not slash:
         raise ValueError(f"expected a rate as 1MBps or 100KB/50ms, found {text!r}")
-    seconds = parse_time(period)
-    if seconds < ms:
+    over = parse_time(period)
+    if over < ms:
         raise ValueError(f"expected a rate over at least 1ms, found {text!r}")
-    return parse_bytes(amount), seconds
+    return parse_bytes(amount), over
 
 
 def bytes_label(amount: int) -> str:

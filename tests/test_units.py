@@ -26,6 +26,19 @@ def test_times(text: str, seconds: float) -> None:
     assert units.parse_time(text) == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(("value", "seconds"), [("8m", 480), (1, 1), (0.5, 0.5)])
+def test_a_time_in_a_configuration(value: object, seconds: float) -> None:
+    """With a unit, or a number of seconds."""
+    assert units.seconds(value) == seconds
+
+
+@pytest.mark.parametrize("value", [0, -1, "0s", float("nan"), float("inf"), True, None, ["1s"], ""])
+def test_what_is_no_time_above_zero(value: object) -> None:
+    """Is refused, whatever it is."""
+    with pytest.raises(ValueError, match=r"expected a time .*, found"):
+        units.seconds(value)
+
+
 @pytest.mark.parametrize(("text", "rate"), [("1MBps", (10**6, 1.0)), ("100KB/50ms", (10**5, 0.05))])
 def test_rates(text: str, rate: tuple[int, float]) -> None:
     """Bytes a second, or bytes over a time."""

@@ -12,7 +12,7 @@ from pytest_netbench.gate.arms import Arms
 from pytest_netbench.gate.mode import Choice, word
 from pytest_netbench.hosts.model import Hosts, Link, Need
 from pytest_netbench.roles import Role
-from pytest_netbench.settings.options import seconds
+from pytest_netbench.units import seconds
 
 if TYPE_CHECKING:
     from pytest_netbench.gate import Gate

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pytest_netbench.errors import UsageError, nearest
 from pytest_netbench.gate.mode import Choice, Mode, word
+from pytest_netbench.units import parse_bytes, seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -101,25 +102,7 @@ def _count(least: int) -> Callable[[object], int]:
     return parse
 
 
-def seconds(value: object) -> float:
-    """A duration in seconds from text with a unit (``8m``, ``500ms``) or from a number of seconds.
-
-    :raises ValueError: if it is neither, or isn't above zero.
-    """
-    from pytest_netbench.units import parse_time
-
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        found = float(value)
-    else:
-        found = parse_time(_text(value))
-    if not 0 < found < float("inf"):
-        raise ValueError(f"expected a time above zero, found {value!r}")
-    return found
-
-
 def _size(value: object) -> int:
-    from pytest_netbench.units import parse_bytes
-
     return _count(1)(value) if isinstance(value, int) else parse_bytes(_text(value))
 
 

@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_netbench.errors import UsageError, nearest
-from pytest_netbench.settings.options import seconds
-from pytest_netbench.units import parse_time
+from pytest_netbench.units import seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def _one_of(*known: str) -> Callable[[object], str]:
 
 
 def _life(value: object) -> float:
-    found = parse_time(value) if isinstance(value, str) else seconds(value)
+    found = seconds(value)
     if not SHORTEST_LIFE <= found <= LONGEST_LIFE:
         raise ValueError(f"expected five minutes to one day, found {value!r}")
     return found

@@ -33,8 +33,27 @@ PURE = (
     "pytest_netbench/protocols.py",
 )
 
-STAGES = ("scenario", "hosts", "protocols", "drivers", "telemetry", "result", "gate", "report")
-SEES_ALL = {"run", "plugin", "bench", "planning", "fixtures", "recording", "session", "marker", "worker", "__init__"}
+FLOORS = (
+    ("errors", "roles", "units"),
+    ("protocols", "scenario"),
+    ("telemetry",),
+    ("drivers",),
+    ("playing", "result", "worker"),
+    ("hosts",),
+    ("gate", "testing"),
+    ("report", "run", "settings"),
+    ("ab",),
+    ("session",),
+    ("cli", "plugin"),
+)
+"""The parts of the plugin, from the ground up; parts of one floor know nothing of each other."""
+MAY_LOOK_UP = {
+    ("telemetry.gather", "drivers"): "a row says how its output is read",
+    ("result.result", "gate"): "no_regression() does what the gate is told to, and fails in its words",
+    ("hosts.aws.api", "testing"): "a guard keeps what tests start from the real AWS",
+    ("hosts.aws.provider", "testing"): "--netbench-aws-emulate",
+}
+"""Imports that go up all the same, and why."""
 
 
 def _name(path: Path) -> str:
@@ -100,6 +119,20 @@ def test_russula_knows_nothing_of_benchmarks() -> None:
             assert not [
                 one for one in _imports(tree, lazily=True) if re.match(r"(pytest_netbench|pytest|boto3)\b", one)
             ], name
+
+
+def test_imports_go_down() -> None:
+    """No part knows one that stands above it, or beside it, but where there is a reason; none is out of date."""
+    floor = {part: number for number, parts in enumerate(FLOORS) for part in parts}
+    home = {name: name.split(".")[1] for name in TREES if name.startswith("pytest_netbench.")}
+    assert set(home.values()) == set(floor)
+    found = {
+        (name.removeprefix("pytest_netbench."), home[one])
+        for name, part in home.items()
+        for one in _imports(TREES[name], lazily=True)
+        if one in home and home[one] != part and floor[home[one]] >= floor[part]
+    }
+    assert found == set(MAY_LOOK_UP)
 
 
 def test_cryptography_is_imported_in_two_places_only() -> None:

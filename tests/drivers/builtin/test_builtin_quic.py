@@ -110,7 +110,7 @@ def test_ends_that_do_not_agree_are_told(
     far, near = both(configured(EXCHANGE, server, client), tmp_path)
     assert (near.status, near.errors.count("\n"), far.status) == (1, 1, 0)
     assert near.errors.startswith("connection 0 to server 0 ")
-    assert text in near.errors.lower().replace("quic", "QUIC").replace("0x", "0x")
+    assert text.lower() in near.errors.lower()
     assert len(far.seen.problems) == 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netbench import promises
+from pytest_netbench.cli import promises
 from pytest_netbench.cli.main import main
 from pytest_netbench.scenario import catalog
 from tests.test_own_driver import example

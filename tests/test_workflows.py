@@ -77,9 +77,9 @@ def test_nothing_from_outside_becomes_part_of_a_script(name: str) -> None:
 def test_results_are_uploaded_before_the_status_decides(tmp_path: Path, status: int) -> None:
     """The benchmarks' step ends well and keeps the status; the last step ends with it."""
     program(tmp_path, "netbench", f'echo "$@" > called; exit {status}')
-    done = run(tmp_path, NAMES[0], "benchmarks", BASE="abc")
+    done = run(tmp_path, NAMES[0], "benchmarks")
     assert done.returncode == 0
-    assert (tmp_path / "called").read_text() == ("ab abc HEAD --budget 8m --junitxml netbench-results/junit.xml\n")
+    assert (tmp_path / "called").read_text() == ("ab HEAD^1 HEAD --budget 8m --junitxml netbench-results/junit.xml\n")
     assert (tmp_path / "output").read_text() == f"status={status}\n"
     assert run(tmp_path, NAMES[0], "verdict", STATUS=str(status)).returncode == status
 
@@ -93,8 +93,8 @@ def test_the_command_that_the_workflow_gives_is_understood() -> None:
     """The real `netbench` takes it."""
     from pytest_netbench.cli.main import parser
 
-    given = parser().parse_args(["ab", "abc", "HEAD", "--budget", "8m", "--junitxml", "x.xml"])
-    assert (given.ref, given.cand) == ("abc", "HEAD")
+    given = parser().parse_args(["ab", "HEAD^1", "HEAD", "--budget", "8m", "--junitxml", "x.xml"])
+    assert (given.ref, given.cand) == ("HEAD^1", "HEAD")
 
 
 def test_a_fork_leaves_out_what_needs_secrets_and_says_so(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pytest_netbench.ab.interleaved import Interleaved
 from pytest_netbench.ab.pilot import longer, pilot
 from pytest_netbench.errors import NetbenchError
 from pytest_netbench.gate import verdict
+from pytest_netbench.gate.anytime import evidence
 from pytest_netbench.gate.arms import REF
 from pytest_netbench.gate.comparison import Comparison
 from pytest_netbench.gate.course import Course, Track
@@ -21,7 +22,7 @@ from pytest_netbench.gate.length import WHOLE, Length, fitted
 from pytest_netbench.gate.limits import Limits, all_limits
 from pytest_netbench.gate.mode import Choice
 from pytest_netbench.gate.order import new_seed
-from pytest_netbench.gate.pairs import Pair, usable
+from pytest_netbench.gate.pairs import NoRatio, Pair, blocks, usable
 from pytest_netbench.result.model import Comparison as Record
 from pytest_netbench.result.model import MetricVerdict, Round, Verdict
 from pytest_netbench.roles import Role
@@ -172,6 +173,8 @@ def without_verdict(bench: Bench, contest: Contest, reason: str) -> Outcome:
         attempt=contest.attempt,
         repeat=contest.repeat,
         note=contest.note,
+        ref_commit=contest.commits[0],
+        cand_commit=contest.commits[1],
     )
     return Outcome(rounds, record, verdicts)
 
@@ -180,6 +183,7 @@ def _outcome(contest: Contest, ring: Ring, run: Interleaved, course: Course, bou
     screened, fresh = usable(run.screened), usable(run.fresh)
     against = contest.ref.label
     verdicts = verdict.gated(course, screened, fresh, against)
+    verdicts = {name: _with_evidence(name, one, run, bounds[name]) for name, one in verdicts.items()}
     verdicts |= verdict.advisory([*screened, *fresh], bounds, against, contest.entries)
     pairs = len(run.screened) + len(run.fresh)
     record = Record(
@@ -187,15 +191,27 @@ def _outcome(contest: Contest, ring: Ring, run: Interleaved, course: Course, bou
         cand=contest.cand.label,
         seed=run.seed,
         pairs=pairs,
+        screened=len(run.screened),
         excluded=pairs - len(screened) - len(fresh),
         entries=contest.entries,
         attempt=contest.attempt,
         repeat=contest.repeat,
         note=contest.note,
+        ref_commit=contest.commits[0],
+        cand_commit=contest.commits[1],
         scale=float(ring.length.factor),
         length=str(ring.length) if bounds else "",
     )
     return Outcome(tuple(ring.rounds), record, verdicts)
+
+
+def _with_evidence(name: str, one: MetricVerdict, run: Interleaved, bounds: Limits) -> MetricVerdict:
+    """The verdict with what all its pairs say together, where they say something."""
+    try:
+        found = [*blocks(run.screened, name), *blocks(run.fresh, name)]
+    except NoRatio:
+        return one
+    return replace(one, evidence=evidence(found, bounds.tau))
 
 
 async def compare(bench: Bench, contest: Contest, scenario: Scenario, pairs: int) -> tuple[Outcome, Comparison]:

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 
 from pytest_netbench.gate.course import Course
 from pytest_netbench.gate.decision import LEAST_CONFIRMING, LOOKS, confirmation, last_look, next_look
+from pytest_netbench.gate.estimate import LEAST
 from pytest_netbench.gate.order import order
 from pytest_netbench.gate.pairs import MOST_EXCLUDED, Pair, broken, too_many_excluded, usable
 from pytest_netbench.result.model import Round
 from pytest_netbench.result.words import count
+
+OVERRUN = 2
+"""How many times its budget a test may take for the first look: below it, all was for nothing."""
 
 
 async def _nothing() -> None:
@@ -53,13 +57,15 @@ class Interleaved:
 
     async def _screen(self, course: Course, began: float) -> None:
         arms = order(self.seed, "screen")
+        latest = None if self.budget is None else began + OVERRUN * self.budget
         while course.undecided:
             target = next_look(len(usable(self.screened))) or LOOKS[-1]
-            trouble = await self._until(self.screened, arms, target, course)
+            trouble = await self._until(self.screened, arms, target, course, latest if target == LOOKS[0] else None)
             if trouble:
                 course.stop(trouble)
                 return
-            last = target >= last_look(len(self.screened), self.clock() - began, self.budget)
+            short = len(usable(self.screened)) < target
+            last = short or target >= last_look(len(self.screened), self.clock() - began, self.budget)
             course.look(usable(self.screened)[:target], last=last)
 
     async def _confirm(self, course: Course, began: float) -> None:
@@ -79,11 +85,20 @@ class Interleaved:
             if not course.suspects:
                 return
 
-    async def _until(self, pairs: list[Pair], arms: Iterator[tuple[str, str]], target: int, course: Course) -> str:
-        """Run pairs until so many count; why they can't, if so."""
+    async def _until(
+        self,
+        pairs: list[Pair],
+        arms: Iterator[tuple[str, str]],
+        target: int,
+        course: Course,
+        latest: float | None = None,
+    ) -> str:
+        """Run pairs until so many count, or it is ``latest`` and a few do; why they can't, if so."""
         while len(usable(pairs)) < target and (course.undecided or course.suspects):
+            if latest is not None and self.clock() >= latest and len(usable(pairs)) >= LEAST:
+                return ""
             pair = await self._pair(pairs, arms)
-            if len(pairs) == 1:
+            if pairs is self.screened and len(pairs) == 1:
                 course.check(pair)
             if (trouble := broken([pair])) is not None:
                 return trouble

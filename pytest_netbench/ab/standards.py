@@ -37,13 +37,16 @@ class Standards:
         return all_limits(gates, known)
 
     def against_baselines(
-        self, test: TestRecord, bounds: Mapping[str, Limits], *, taken: Container[str]
+        self, test: TestRecord, bounds: Mapping[str, Limits], *, taken: Container[str], built: bool = False
     ) -> dict[str, MetricVerdict]:
-        """The verdicts against each baseline; a name that is taken by another reference says against which it is."""
+        """The verdicts against each baseline; a name that is taken by another reference says against which it is.
+
+        ``built``: whether the test's driver can be built from the commit of a baseline.
+        """
         made: dict[str, MetricVerdict] = {}
         facts = facts_of(test, self.machine())
         for one in self.references:
-            for name, found in one.verdicts(test.nodeid, facts, test.summary, bounds).items():
+            for name, found in one.verdicts(test, facts, bounds, built=built).items():
                 key = name if name not in taken and name not in made else f"{name} (against {one.name})"
                 made[key] = found
         return made

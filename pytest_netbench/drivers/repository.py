@@ -15,7 +15,11 @@ from pytest_netbench.errors import BuildError, UsageError
 WORKTREE, MERGE_BASE = "worktree", "merge-base"
 """The refs that git doesn't know: the working tree with what isn't committed, and where HEAD left the main branch."""
 
-_NO_SOURCE = (":(exclude)netbench-results", ":(exclude,glob)**/__pycache__/**")
+_NO_SOURCE = (
+    ":(exclude)netbench-results",
+    ":(exclude,glob)**/__pycache__/**",
+    ":(exclude,glob)**/.netbench/**",
+)
 """What a run leaves in the working tree: it must not make another source of it."""
 
 _MAIN = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
@@ -64,7 +68,8 @@ class Repository:
             commit = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}").strip()
         except BuildError as error:
             known = f"a ref of git's, {MERGE_BASE} or {WORKTREE}"
-            raise UsageError(f"{self.top} has no commit {ref!r}: expected {known}") from error
+            remedy = f"; this clone is shallow: git fetch origin {ref}" if self._is_shallow else ""
+            raise UsageError(f"{self.top} has no commit {ref!r}: expected {known}{remedy}") from error
         tree = self.git("rev-parse", f"{commit}^{{tree}}").strip()
         return Source(tree, commit, f"{ref} ({commit[:12]})")
 
@@ -74,10 +79,13 @@ class Repository:
                 return self.git("merge-base", "HEAD", main).strip()
             except BuildError:
                 continue
-        shallow = self.git("rev-parse", "--is-shallow-repository").strip() == "true"
-        remedy = "this clone is shallow: git fetch --unshallow" if shallow else "name a ref instead"
+        remedy = "this clone is shallow: git fetch --unshallow" if self._is_shallow else "name a ref instead"
         none = f"none of {', '.join(_MAIN)} has a commit in common with HEAD"
         raise UsageError(f"{self.top} has no {MERGE_BASE}: {none}; {remedy}")
+
+    @property
+    def _is_shallow(self) -> bool:
+        return self.git("rev-parse", "--is-shallow-repository").strip() == "true"
 
     def _working_tree(self) -> Source:
         """All that isn't ignored, as it stands there, without touching the index, or any branch."""

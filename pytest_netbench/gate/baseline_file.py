@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import getpass
 import hashlib
 import os
 import re
@@ -15,14 +16,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_netbench.errors import ResultsError, UsageError, nearest
-from pytest_netbench.gate.baseline import Baseline, Reference, from_text, to_text
+from pytest_netbench.gate.baseline import Baseline, Calibrated, Origin, Reference
+from pytest_netbench.gate.baseline_json import from_text, to_text
+from pytest_netbench.gate.calibration import Calibration, sight
+from pytest_netbench.gate.limits import limits
 from pytest_netbench.result.model import SessionRecord
 from pytest_netbench.result.store import write_whole
 
 FOLDER = Path(".netbench") / "baselines"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TOLERANCE = re.compile(r"(.+)=(\d+(?:\.\d+)?)\s*%")
+_NOT_OURS = (":(top)", ":(top,exclude,glob)**/.netbench/**")  # a baseline that was just stored changes no program
 _LOCK_DEADLINE, _PAUSE = 30.0, 0.01
+_SHOWN = 0.05  # the regression whose detection stands in a baseline
 
 
 def place(home: Path, name: str) -> Path:
@@ -61,18 +67,31 @@ def read(path: Path) -> Baseline:
         raise ResultsError(f"can't read {path}: {error.strerror or error}") from error
 
 
-def save(path: Path, session: SessionRecord, reason: str, spread: float = 0.0) -> int:
+def save(path: Path, session: SessionRecord, reason: str, calibration: Calibration | None = None) -> int:
     """Put the session's numbers into a baseline; how many tests they are. Tests that weren't run stay as they are.
 
-    ``spread``: by what share sessions were measured to differ here.
+    ``calibration``: of here; what sessions were measured to differ by widens the tripwire.
 
     :raises ResultsError: if the file can't be read or written.
     """
+    known, here = calibration or Calibration(), str(session.environment.get("hash", ""))
+    home = path.parents[2]
+    head = commit(home)
+    project = Origin(head.rstrip("+"), not head.endswith("+"), by=author(home))
     with _alone(path):
         before = read(path) if path.exists() else Baseline()
-        now = replace(before.with_session(session, commit(path.parents[2]), reason), spread=spread)
-        write_whole(path, to_text(now).encode())
+        now = before.with_session(session, project, reason, lambda nodeid, name: calibrated(known, nodeid, name, here))
+        write_whole(path, to_text(replace(now, spread=known.spread(here))).encode())
     return sum(bool(test.summary) for test in session.tests)
+
+
+def calibrated(known: Calibration, nodeid: str, name: str, here: str) -> Calibrated | None:
+    """What a calibration of this environment says of a metric, in short."""
+    found = known.recorded(nodeid, name, here)
+    if found is None:
+        return None
+    seen = sight(found, limits(name, found.gate, sigma=found.sigma, rebuild=found.rebuild))
+    return Calibrated(len(found.sessions), found.alarms, found.sigma, None if seen is None else seen.power[_SHOWN])
 
 
 @contextmanager
@@ -105,7 +124,13 @@ def _take(descriptor: int) -> bool:
 def commit(folder: Path) -> str:
     """The commit that is checked out there, with ``+`` where files of it were changed; empty without git."""
     head = git(folder, "rev-parse", "HEAD").strip()
-    return head + "+" * bool(head and git(folder, "status", "--porcelain", "--untracked-files=no").strip())
+    changed = ("status", "--porcelain", "--untracked-files=no", "--", *_NOT_OURS)
+    return head + "+" * bool(head and git(folder, *changed).strip())
+
+
+def author(folder: Path) -> str:
+    """Who stores: whoever started the job on GitHub, else as git has it, else the user's name here."""
+    return os.environ.get("GITHUB_ACTOR") or git(folder, "config", "user.name").strip() or getpass.getuser()
 
 
 def git(folder: Path, *arguments: str) -> str:

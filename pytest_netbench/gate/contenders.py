@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pytest_netbench.drivers.build import OUT, at
 from pytest_netbench.drivers.choice import bare, check_options, of_side
 from pytest_netbench.drivers.driver import Driver, OptionKind, OptionSpec
+from pytest_netbench.drivers.fingerprint import artifacts, programs
 from pytest_netbench.errors import DriverMissing, UsageError, nearest
 from pytest_netbench.gate.arms import CAND, MARK, REF, Arm, Arms
 from pytest_netbench.roles import Role
@@ -152,14 +153,11 @@ def placed(row: Driver, folder: Path) -> Driver:
     return replace(made, name=f"{row.name}{MARK}{mark}", paths=(str(folder), *made.paths), build="")
 
 
-def programs(row: Driver, role: Role) -> tuple[str, ...]:
-    """What tells whether two rows run the same: the command, and the program's content."""
-    if role not in row.commands:
-        return ()
-    argv = row.commands[role].argv
-    try:
-        place = row.executable(role)
-        found = hashlib.sha256(place.read_bytes()).hexdigest()
-    except (DriverMissing, OSError):
-        found = argv[0]
-    return (found, *argv[1:])
+def used(drivers: Mapping[Role, Sequence[Driver]]) -> dict[str, str]:
+    """The SHA-256 of what both sides run, by side, driver and program: ``server: mine/nb-server``."""
+    return {
+        f"{role.value}: {row.name.partition(MARK)[0]}/{name}": fingerprint
+        for role, rows in drivers.items()
+        for row in rows
+        for name, fingerprint in artifacts(row, role).items()
+    }

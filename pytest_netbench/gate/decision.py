@@ -104,7 +104,7 @@ def detectable(found: Estimate, limits: Limits, entries: int) -> float:
 
 
 def last_look(done: int, spent: float, budget: float | None) -> int:
-    """The last look that a budget of seconds allows, given what the pairs so far took; the first is always taken.
+    """The last look that a budget of seconds allows, given what the pairs so far took; the first one at least.
 
     Room is left for the shortest confirmation: a suspicion that can't be looked into helps nobody.
     """

@@ -35,6 +35,11 @@ class Estimate:
     error: float
     freedom: int
 
+    @property
+    def deviation(self) -> float:
+        """The winsorised standard deviation of the values, on which the error rests."""
+        return self.error * (self.freedom + 1) / math.sqrt(self.n)
+
     def lower(self, alpha: float) -> float:
         """The bound that lies above the truth with probability ``alpha`` at most."""
         return self.mean - quantile(alpha, self.freedom) * self.error

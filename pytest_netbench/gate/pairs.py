@@ -14,6 +14,9 @@ from pytest_netbench.result.model import Round
 MOST_EXCLUDED = 0.2
 """The share of pairs that may be left out; with more, the verdict is invalid."""
 
+BLOCK = 2
+"""Pairs whose order is decided by one coin."""
+
 FOREIGN = 0.5
 """How much more of the CPU than usual in this test other programs may take, as a share of all cores."""
 
@@ -78,6 +81,17 @@ def ratios(pairs: Sequence[Pair], name: str) -> list[float]:
         except ValueError as error:
             raise NoRatio(f"{name}, rounds {pair.ref.index} and {pair.cand.index}: {error}") from None
     return found
+
+
+def blocks(pairs: Sequence[Pair], name: str) -> list[list[float]]:
+    """The same by blocks, whose order one coin decided; of a block with a pair that is left out, the other one's.
+
+    :raises NoRatio: as ``ratios`` does.
+    """
+    kept = {id(one) for one in usable(pairs)}
+    return [
+        ratios([one for one in pairs[at : at + BLOCK] if id(one) in kept], name) for at in range(0, len(pairs), BLOCK)
+    ]
 
 
 def in_order(rounds: Sequence[Round]) -> tuple[Pair, ...]:

@@ -81,7 +81,11 @@ def _reason(state: Verdict, track: Track, made: MetricVerdict) -> str:
             f"so a regression of {percent(made.must_detect)} can't be told from a rebuild"
         )
     if made.n < LOOKS[0]:
-        return f"{LOOKS[0]} pairs are the least, there are {made.n}"
+        needed = max(LOOKS[0], made.required or 0)
+        return (
+            f"{LOOKS[0]} pairs are the least, the budget left time for {made.n} (--netbench-budget); "
+            f"by these it needs about {needed:,}"
+        )
     head = "suspected, not confirmed" if track.screened is Screen.SUSPECT else "not decided within the budget"
     return f"{head}: {outlook(made)}"
 

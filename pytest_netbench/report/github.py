@@ -28,6 +28,14 @@ class Place:
     line: int
 
 
+def from_workspace(file: str, root: Path, workspace: str) -> str:
+    """A file of pytest's root as annotations name it: from the top of what is checked out, where it is below that."""
+    place = root / file
+    if workspace and place.is_relative_to(workspace):
+        return place.relative_to(workspace).as_posix()
+    return file
+
+
 def commands(session: SessionRecord, places: Mapping[str, Place]) -> list[str]:
     """The workflow commands: at most ten, the gravest first."""
     grave = [test for test in session.tests if test.outcome in {"failed", "error"} or test.verdict in TELLING]

@@ -17,6 +17,9 @@ LARGEST = 60_000
 LARGEST_VERDICTS = 20_000
 """Bytes that the verdicts may take of that."""
 
+LARGEST_NOTES = 10_000
+"""The same of notes."""
+
 LONGEST = 500
 """Characters of a text that somebody else wrote."""
 
@@ -35,7 +38,9 @@ def write(session: SessionRecord, path: Path) -> None:
 def render(session: SessionRecord) -> str:
     """The summary; tests that don't fit any more are counted, those that didn't pass stand first."""
     head = [f"### netbench: {_outcomes(session)}", "", *_HEAD]
-    size, left = sum(len(line.encode()) + 1 for line in head) + LARGEST_VERDICTS, 0
+    said = list(_notes(session, LARGEST_NOTES))
+    verdict_lines = list(_verdicts(session, LARGEST_VERDICTS))
+    size, left = sum(len(line.encode()) + 1 for line in (*head, *said, *verdict_lines)), 0
     body: list[str] = []
     for test in sorted(session.tests, key=lambda one: one.outcome in {"passed", "skipped"}):
         lines = list(_lines(test))
@@ -45,16 +50,19 @@ def render(session: SessionRecord) -> str:
             continue
         size += more
         body += lines
-    verdict_lines = list(_verdicts(session, LARGEST_VERDICTS))
-    notes = sorted({test.note for test in session.tests if test.note and test.rounds})
     tail = [f"\n{count(left, 'more test')} in `results.json`"] if left else []
-    said = [*session.notes[:20], *notes[:5]]
-    return (
-        "\n".join(
-            [head[0], *verdict_lines, *head[1:], *body, *tail, *(f"\n> {_cell(note)[:LONGEST]}" for note in said)]
-        )
-        + "\n"
-    )
+    return "\n".join([head[0], *verdict_lines, *head[1:], *body, *tail, *said]) + "\n"
+
+
+def _notes(session: SessionRecord, room: int) -> Iterator[str]:
+    """What a reader must know of the session and of hosts, as far as there is room."""
+    of_hosts = sorted({test.note for test in session.tests if test.note and test.rounds})
+    for note in (*session.notes[:20], *of_hosts[:5]):
+        text = f"\n> {_cell(note)[:LONGEST]}"
+        room -= len(text.encode()) + 1
+        if room < 0:
+            return
+        yield text
 
 
 def _verdicts(session: SessionRecord, room: int) -> Iterator[str]:

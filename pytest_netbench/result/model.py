@@ -97,8 +97,9 @@ class MetricVerdict:
     whichever direction the metric improves. ``n``: pairs on which they rest (rounds, against a stored baseline).
     ``check``: the estimate of Hodges and Lehmann. ``detectable``: the smallest regression that so many pairs find;
     ``required``: how many find one of ``must_detect``, None if that isn't known. ``looks``: after how many pairs it was
-    looked; ``fresh``: pairs of the confirmation, 0 without one. ``reason``: a sentence. ``accepted``: why a regression
-    is let pass.
+    looked; ``fresh``: pairs of the confirmation, 0 without one. ``evidence``: how much all pairs together speak for a
+    regression above ``fail_above``, as an e-value, whose values of several sessions may be multiplied. ``reason``: a
+    sentence. ``accepted``: why a regression is let pass.
     """
 
     state: Verdict
@@ -115,6 +116,7 @@ class MetricVerdict:
     required: int | None = None
     looks: tuple[int, ...] = ()
     fresh: int = 0
+    evidence: float | None = None
     reason: str = ""
     accepted: str = ""
 
@@ -151,15 +153,18 @@ class Comparison:
     """How two arms were compared.
 
     ``entries``: gated metrics of all tests of the session, over which the error rate is shared out. ``pairs`` were run,
-    ``excluded`` of them don't count for what neither arm caused. ``attempt``: 1, or how often the test was run again.
-    ``repeat``: the command that does it again. ``scale``: how many times as long as the scenario says the rounds were,
-    ``length`` why, in a sentence. ``evidence``: of a regression.
+    ``screened`` of them first, the rest to confirm; ``excluded`` of them don't count for what neither arm caused.
+    ``attempt``: 1, or how often the test was run again. ``repeat``: the command that does it again. ``scale``: how many
+    times as long as the scenario says the rounds were, ``length`` why, in a sentence. ``evidence``: of a regression.
+    ``ref_commit``, ``cand_commit``: from which each arm was built, with ``+`` where files of it were changed; empty if
+    it wasn't.
     """
 
     ref: str
     cand: str
     seed: int
     pairs: int = 0
+    screened: int = 0
     excluded: int = 0
     entries: int = 0
     attempt: int = 1
@@ -168,6 +173,8 @@ class Comparison:
     scale: float = 1.0
     length: str = ""
     evidence: Evidence = Evidence()
+    ref_commit: str = ""
+    cand_commit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +196,8 @@ class TestRecord:
     ``summary`` is the candidate's where there are arms, ``summary_ref`` the reference's. ``note``: what a reader must
     know of the hosts. ``reason``: why the verdict is what it is; ``verdicts`` has each metric's. ``gates``: the limits
     that the test declares, as pairs of ``fail_above`` and ``must_detect``. ``cost``: None where hosts cost nothing.
+    ``programs``: the SHA-256 of what was run (by the candidate, where there are arms), by side, driver and program.
+    ``command``: the one that repeats it, with what its numbers depend on.
     """
 
     __test__ = False  # not a test class, whatever its name says to pytest
@@ -210,6 +219,8 @@ class TestRecord:
     comparison: Comparison | None = None
     gates: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
     cost: Cost | None = None
+    programs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

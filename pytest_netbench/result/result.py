@@ -30,7 +30,7 @@ class Result:
     ``result[NAME]`` is a :class:`Metric`. ``rounds``: all rounds of both arms, also those that don't count.
     ``folder``: the result folder, to which the rounds' ``logs`` are relative. ``verdict`` and ``reason`` are the
     gate's, ``verdicts`` those of each metric, ``comparison`` says how the arms were run; without a reference there is
-    no verdict.
+    no verdict. ``asked``: whether the test has asked for it by ``no_regression()``.
     """
 
     rounds: tuple[Round, ...]
@@ -42,6 +42,7 @@ class Result:
     mode: Mode = Mode.WARN
     verdicts: Mapping[str, MetricVerdict] = field(default_factory=lambda: MappingProxyType({}))
     comparison: Comparison | None = None
+    asked: bool = field(default=False, repr=False)
     summary: Mapping[str, Summary] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -147,18 +148,30 @@ class Result:
         :raises RunError: if no round counts: then nothing can be said.
         """
         __tracebackhide__ = True
+        self.asked = True
         if self.verdict is Verdict.NONE and not self.verdicts:
             if not self.valid:
                 raise RunError(self._nothing_counts("no_regression()"))
             self.reason = f"no reference to compare {', '.join(self.gates) or 'any metric'} with"
-        failing = {Verdict.FAIL, Verdict.INVALID} | ({Verdict.INCONCLUSIVE} if self.mode is Mode.STRICT else set())
-        if self.mode is not Mode.OFF and self.verdict in failing:
+        if self._fails:
             from pytest_netbench.gate.failure import failure
 
             raise AssertionError(failure(self.verdicts, self.comparison, self.rounds, self.folder))
         if self.mode is not Mode.OFF and self.verdict is Verdict.INCONCLUSIVE:
             warnings.warn(NetbenchWarning(f"inconclusive: {self.reason}"), stacklevel=2)
         return self.verdict
+
+    @property
+    def _fails(self) -> bool:
+        failing = {Verdict.FAIL, Verdict.INVALID} | ({Verdict.INCONCLUSIVE} if self.mode is Mode.STRICT else set())
+        return self.mode is not Mode.OFF and self.verdict in failing
+
+    @property
+    def unasked(self) -> str:
+        """What to warn of: a verdict that fails a test, for which this one never asked; empty if there is none."""
+        if self.asked or not self._fails:
+            return ""
+        return f"{self.verdict.value}, but no test fails by it without .no_regression(): {self.reason}"
 
     def lines(self) -> list[str]:
         """The result for people: one line a metric, then the rounds that don't count."""

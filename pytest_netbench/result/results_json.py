@@ -95,7 +95,10 @@ def _test(test: TestRecord) -> _Object:
         made["verdict"]["comparison"] = comparison_to_json(test.comparison)
     if test.cost is not None:
         made["cost"] = asdict(test.cost)
-    return made | {name: words for name, words in (("note", test.note), ("reason", test.reason)) if words}
+    if test.programs:
+        made["programs"] = dict(test.programs)
+    texts = {"note": test.note, "reason": test.reason, "command": test.command}
+    return made | {name: words for name, words in texts.items() if words}
 
 
 def _round(one: Round, summary: Mapping[str, Summary]) -> _Object:
@@ -183,6 +186,8 @@ def _read_test(test: Element) -> TestRecord:
         reason=test.get("reason", text, ""),
         summary_ref=test.get("summary_ref", lambda one: one.members(_read_summary), {}),
         cost=test.get("cost", _read_cost) if "cost" in test else None,
+        programs=test.get("programs", lambda one: one.members(text), {}),
+        command=test.get("command", text, ""),
     )
 
 

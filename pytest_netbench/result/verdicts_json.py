@@ -32,6 +32,7 @@ def _verdict(one: MetricVerdict) -> dict[str, Any]:
         "required": one.required,
         "looks": list(one.looks),
         "fresh": one.fresh,
+        "e_value": one.evidence,
         "reason": one.reason,
     }
     return made | ({"accepted": one.accepted} if one.accepted else {})
@@ -55,6 +56,7 @@ def read_verdict(one: Element) -> MetricVerdict:
         required=None if required is None else int(required),
         looks=one.get("looks", lambda each: each.each(reading.whole_number)),
         fresh=one.get("fresh", reading.whole_number),
+        evidence=one.get("e_value", reading.optional_number) if "e_value" in one else None,
         reason=one.get("reason", reading.text),
         accepted=one.get("accepted", reading.text, ""),
     )
@@ -67,6 +69,7 @@ def comparison_to_json(one: Comparison) -> dict[str, Any]:
         "cand": one.cand,
         "seed": one.seed,
         "pairs": one.pairs,
+        "screened": one.screened,
         "excluded": one.excluded,
         "entries": one.entries,
         "attempt": one.attempt,
@@ -74,6 +77,8 @@ def comparison_to_json(one: Comparison) -> dict[str, Any]:
         "note": one.note,
         "scale": one.scale,
         "length": one.length,
+        "ref_commit": one.ref_commit,
+        "cand_commit": one.cand_commit,
     }
     return made if one.evidence == Evidence() else made | {"evidence": asdict(one.evidence)}
 
@@ -85,6 +90,7 @@ def read_comparison(one: Element) -> Comparison:
         cand=one.get("cand", reading.text),
         seed=one.get("seed", reading.whole_number),
         pairs=one.get("pairs", reading.whole_number),
+        screened=one.get("screened", reading.whole_number, 0),
         excluded=one.get("excluded", reading.whole_number),
         entries=one.get("entries", reading.whole_number),
         attempt=one.get("attempt", reading.whole_number),
@@ -93,6 +99,8 @@ def read_comparison(one: Element) -> Comparison:
         scale=one.get("scale", reading.number, 1.0),
         length=one.get("length", reading.text, ""),
         evidence=one.get("evidence", _read_evidence, Evidence()),
+        ref_commit=one.get("ref_commit", reading.text, ""),
+        cand_commit=one.get("cand_commit", reading.text, ""),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_netbench import run as one_round
 from pytest_netbench.ab.standards import Standards
 from pytest_netbench.errors import HostError, NetbenchError, RunError, Unsupported, UsageError
+from pytest_netbench.gate.contenders import used
 from pytest_netbench.gate.course import whole_process
 from pytest_netbench.gate.limits import all_limits
 from pytest_netbench.gate.order import halves
@@ -213,6 +214,8 @@ class Netbench:
             verdicts=self.result.verdicts if self.result else {},
             comparison=self.result.comparison if self.result else None,
             gates={name: (one.fail_above, one.must_detect) for name, one in all_limits(self.plan.spec.gate).items()},
+            programs=used(self.plan.drivers),
+            command=self.plan.command,
         )
 
     async def _gated(self, scenario: Scenario, contest: Contest) -> Result:
@@ -241,7 +244,9 @@ class Netbench:
         self.result = result
         verdicts = dict(outcome.verdicts) if outcome is not None else {}
         if self.standards.references and result.valid:
-            verdicts |= self.standards.against_baselines(self.record(), all_limits(self.plan.spec.gate), taken=verdicts)
+            bounds = all_limits(self.plan.spec.gate)
+            built = self.plan.contest is None and any(row.build for rows in self.plan.drivers.values() for row in rows)
+            verdicts |= self.standards.against_baselines(self.record(), bounds, taken=verdicts, built=built)
         if verdicts:
             found = self.standards.with_acceptances(self.plan.nodeid, verdicts)
             result.judge(found, outcome.record if outcome is not None else None)

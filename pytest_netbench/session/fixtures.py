@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from pytest_netbench.errors import NetbenchWarning
 from pytest_netbench.session.bridge import BENCH, PLAN, TimeoutClock, session_of
 
 if TYPE_CHECKING:
@@ -54,14 +56,17 @@ async def hosts(_netbench_plan: Plan, netbench_provider: Provider) -> AsyncItera
 @pytest_asyncio.fixture(loop_scope="session")
 async def netbench(
     request: pytest.FixtureRequest, _netbench_plan: Plan, hosts: Fleet, netbench_provider: Provider
-) -> Netbench:
+) -> AsyncIterator[Netbench]:
     """Runs the rounds of the test's scenario: ``netbench.run()``; in ``async def`` tests ``await netbench.arun()``."""
     from pytest_netbench.session.planning import bench
+    from pytest_netbench.session.recording import passed
 
     clock = TimeoutClock(request.node)
     made = bench(session_of(request.config), _netbench_plan, hosts, netbench_provider, clock)
     request.node.stash[BENCH] = made
-    return made
+    yield made
+    if made.result is not None and (words := made.result.unasked) and passed(request.node):
+        warnings.warn(NetbenchWarning(words), stacklevel=1)
 
 
 class _ByHand:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_netbench.drivers import build
+from pytest_netbench.drivers.repository import WORKTREE, Repository
 from pytest_netbench.errors import NetbenchError, Unsupported, UsageError
+from pytest_netbench.gate.baseline_file import commit
 from pytest_netbench.gate.contenders import Contender, contenders
 from pytest_netbench.roles import Role
 from pytest_netbench.session.bridge import pair_of, spec
+from pytest_netbench.session.command import repeat
 from pytest_netbench.session.session import known
 from pytest_netbench.settings.marker import EACH
-from pytest_netbench.settings.options import OPTIONS
 from pytest_netbench.settings.plan import Contest
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
-    from pytest_netbench.gate.arms import Arms
+    from pytest_netbench.gate.arms import Arm, Arms
     from pytest_netbench.hosts.model import Link
     from pytest_netbench.session.session import Session
     from pytest_netbench.settings.marker import Spec
@@ -36,10 +37,6 @@ BY_HAND = frozenset({"server_coord", "client_coord"})
 
 class NotBuilt(UsageError):
     """A git ref was asked for of a driver that no repository builds."""
-
-
-_ONCE = frozenset({"save", "reason", "accept", "keep-hosts"})
-"""Options that a command which repeats one test doesn't carry on."""
 
 
 def is_gated(session: Session, wanted: Spec) -> bool:
@@ -81,7 +78,16 @@ def _contest(
     for row in _rows(ref, cand):
         if row.name not in session.drivers:
             session.drivers[row.name] = row
-    return Contest(ref, cand, session.entries, repeat=repeat(item))
+    commits = (commit_of(session, chosen.ref), commit_of(session, chosen.cand))
+    return Contest(ref, cand, session.entries, repeat=repeat(item.config, item.nodeid), commits=commits)
+
+
+def commit_of(session: Session, one: Arm) -> str:
+    """The commit from which an arm is built, with ``+`` for the working tree's changes; empty if it isn't built."""
+    if one.build is None:
+        return ""
+    home = session.settings.home
+    return commit(home) if one.build == WORKTREE else Repository.at(home).source(one.build).commit
 
 
 def _rows(*arms: Contender) -> Iterator[Driver]:
@@ -142,19 +148,3 @@ class Workshop:
         if not row.build:
             raise NotBuilt(f"driver {row.name} can't be built from {ref!r}: it has no `build` command")
         return self._session.make(build.plan(row, ref, self._session.settings.home, again))
-
-
-def repeat(item: pytest.Item) -> str:
-    """The command that runs one test again, with the options of ours that this run was given."""
-    return shlex.join(["pytest", item.nodeid, *_given([str(one) for one in item.config.invocation_params.args])])
-
-
-def _given(arguments: Sequence[str]) -> Iterator[str]:
-    options: dict[str, Any] = {f"--netbench-{one.flag}": one for one in OPTIONS if one.flag not in _ONCE}
-    waiting = iter(arguments)
-    for argument in waiting:
-        flag, equals, _ = argument.partition("=")
-        if flag in options:
-            yield argument
-            if not equals and options[flag].metavar is not None:
-                yield from (value for value in [next(waiting, None)] if value is not None)

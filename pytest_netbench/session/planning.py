@@ -21,7 +21,7 @@ from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.roles import Role
-from pytest_netbench.session import matching
+from pytest_netbench.session import command, matching
 from pytest_netbench.session.bench import Netbench
 from pytest_netbench.session.bridge import spec
 from pytest_netbench.settings.marker import EACH, Spec
@@ -97,6 +97,7 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         contest=made,
         mode=chosen.gate,
         length=chosen.length.over(wanted.length),
+        command=command.measure(item.config, item.nodeid),
     )
 
 

@@ -50,6 +50,11 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
             report.user_properties += verdicts.properties(parcel.record)
 
 
+def passed(item: pytest.Item) -> bool:
+    """Whether the test itself, its clean-up aside, has passed."""
+    return item.stash.get(_OUTCOME, "") == "passed"
+
+
 def place_of(report: pytest.TestReport) -> tuple[str, int]:
     """File and line at which a test failed: of the assertion where that is in its own file, else of the test."""
     path, line, _ = report.location
@@ -207,16 +212,21 @@ class Recorder:
         notes = [*stale_notes(one.text for one in old)]
         if (name := session.settings.save) is not None:
             path = baseline_file.place(session.settings.home, name)
-            spread = session.calibration.spread(str(record.environment.get("hash", "")))
-            saved = baseline_file.save(path, record, session.settings.reason or "", spread)
-            notes.append(f"baseline {name}: {count(saved, 'test')} stored in {path}")
+            saved = baseline_file.save(path, record, session.settings.reason or "", session.calibration)
+            failed = sum(bool(test.summary) and test.outcome in {"failed", "error"} for test in record.tests)
+            though = f", {failed} of which failed" if failed else ""
+            notes.append(f"baseline {name}: {count(saved, 'test')} stored in {path}{though}")
         return tuple(notes)
 
     def _tell_github(self, terminalreporter: pytest.TerminalReporter, record: SessionRecord) -> None:
         """Annotate what failed, where this is a job on GitHub."""
         from pytest_netbench.report import github, markdown
 
-        places = {nodeid: github.Place(*where) for nodeid, where in self._places.items()}
+        root, top = self._config.rootpath, os.environ.get("GITHUB_WORKSPACE", "")
+        places = {
+            nodeid: github.Place(github.from_workspace(file, root, top), line)
+            for nodeid, (file, line) in self._places.items()
+        }
         if os.environ.get("GITHUB_ACTIONS") == "true":
             terminalreporter.ensure_newline()
             for line in github.commands(record, places):

@@ -28,7 +28,7 @@ class Contest:
     """What a test with arms is to do.
 
     ``entries``: gated metrics of the whole session. ``attempt``: how often pytest has run this test. ``repeat``: the
-    command that runs it alone.
+    command that runs it alone. ``commits``: of the project, from which each arm is.
     """
 
     ref: Contender
@@ -36,6 +36,7 @@ class Contest:
     entries: int = 1
     attempt: int = 1
     repeat: str = ""
+    commits: tuple[str, str] = ("", "")
 
     @property
     def note(self) -> str:
@@ -48,7 +49,8 @@ class Plan:
     """What one test is to run, all layers merged. Times in seconds; ``budget`` for all its rounds together.
 
     ``contest``: the arms that it runs interleaved, if so. ``mode``: what verdicts do. ``length``: who says how long
-    their rounds are. ``each``: the drivers of a side's hosts in their order, where they differ.
+    their rounds are. ``each``: the drivers of a side's hosts in their order, where they differ. ``command``: the one
+    that repeats it, with what its numbers depend on.
     """
 
     nodeid: str
@@ -63,6 +65,14 @@ class Plan:
     mode: Mode = Mode.WARN
     length: Choice = Choice.AUTO
     each: Mapping[Role, Sequence[Driver]] = field(default_factory=dict)
+    command: str = ""
+
+    @property
+    def drivers(self) -> Mapping[Role, Sequence[Driver]]:
+        """The rows of both sides whose numbers are the test's: of arms, the candidate's."""
+        if self.contest is not None:
+            return self.contest.cand.drivers
+        return {Role.SERVER: (self.server_driver,), Role.CLIENT: (self.client_driver,), **self.each}
 
     def need(self) -> Need:
         """The hosts that the test needs, and what must be on them."""

@@ -17,6 +17,7 @@ from pytest_netbench.drivers import build, registry
 from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.drivers.repository import Repository
 from pytest_netbench.errors import BuildError, UsageError
+from pytest_netbench.gate import baseline_file
 from pytest_netbench.roles import Role
 
 BUILD = "pwd >> $LOG; cat tool > $OUT/tool; chmod +x $OUT/tool; echo $OUT >> $LOG"
@@ -181,6 +182,26 @@ def test_a_ref_that_is_none_is_told(home: Path, ref: str, words: str) -> None:
     """Before anything is built."""
     with pytest.raises(UsageError, match=words):
         built(mine(), ref, home)
+
+
+def test_a_commit_that_a_shallow_clone_lacks_is_fetched_by_its_name(home: Path) -> None:
+    """As that of a stored baseline, in a job that checked out one commit."""
+    first = git(home, "rev-parse", "HEAD~1")
+    git(home.parent, "clone", "--quiet", "--depth", "1", home.as_uri(), "shallow")
+    with pytest.raises(UsageError, match=f"this clone is shallow: git fetch origin {first}"):
+        Repository.at(home.parent / "shallow").source(first)
+
+
+def test_what_is_stored_beside_the_configuration_is_no_source(home: Path) -> None:
+    """A baseline that was just written doesn't make another program of the tree, nor a changed one."""
+    before = Repository.at(home).source("worktree").tree
+    (home / ".netbench").mkdir()
+    (home / ".netbench" / "main.json").write_text("{}")
+    assert Repository.at(home).source("worktree").tree == before
+    git(home, "add", "--all")
+    assert baseline_file.commit(home) == git(home, "rev-parse", "HEAD")
+    (home / "tool").write_text("three")
+    assert baseline_file.commit(home).endswith("+")
 
 
 def test_a_folder_without_repository_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -77,11 +78,31 @@ async def test_noise_that_hides_a_regression_leaves_it_open_and_says_what_it_tak
     assert "the smallest regression that 60 pairs detect" in found.reason
 
 
-async def test_a_budget_ends_the_looks_early_but_not_before_the_first() -> None:
-    """A second a pair: forty seconds leave room for twenty pairs of confirmation; three seconds for one look."""
+async def test_a_budget_ends_the_looks_early() -> None:
+    """A second a pair: forty seconds leave room for twenty pairs of confirmation; four for one look, twice as long."""
     assert (await contest(Played(noise=0.4), budget=40.0))[0].looks == (8, 12, 16, 20)
-    found, _ = await contest(Played(noise=0.4), budget=3.0)
+    found, _ = await contest(Played(noise=0.4), budget=4.0)
     assert (found.looks, found.state) == ((8,), Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(("budget", "pairs"), [(3.0, 6), (0.0, 2)])
+async def test_a_budget_too_short_for_eight_pairs_is_inconclusive(budget: float, pairs: int) -> None:
+    """Whatever they say, also of a regression that can't be missed; with what it takes."""
+    found, run = await contest(Played(effect=0.5), budget=budget)
+    assert (found.state, found.n, len(run.fresh)) == (Verdict.INCONCLUSIVE, pairs, 0)
+    assert f"8 pairs are the least, the budget left time for {pairs} (--netbench-budget)" in found.reason
+    assert re.search(r"by these it needs about [\d,]+$", found.reason)
+
+
+async def test_a_suspect_whose_reference_loses_the_metric_is_no_new_one() -> None:
+    """What the screen has measured can't be new when it is looked into."""
+
+    def lose(one: Round) -> Round:
+        return replace(one, metrics={"goodput": 1.0}) if one.arm == "ref" and one.index >= 16 else one
+
+    found, run = await contest(Played(effect=0.2, spoil=lose))
+    assert len(run.fresh) > 0
+    assert (found.state, "of ref gave no" in found.reason) == (Verdict.INVALID, True)
 
 
 async def test_a_round_that_doesnt_count_makes_the_verdict_invalid_at_once() -> None:

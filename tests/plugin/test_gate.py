@@ -117,11 +117,21 @@ def test_a_regression_fails_with_its_evidence(project: pytest.Pytester) -> None:
             "*ref (tcp): *B/s*",
             "*cand (tcp tcp.receive_buffer=2000): *B/s*",
             "*rounds are as the scenario says: that is wanted",
-            "*repeat: pytest 'test_slow.py::test_download?tcp?' --netbench-rounds 2  (seed 11, 1 gated*",
+            "*repeat: pytest 'test_slow.py::test_download?tcp?' --netbench-rounds=2  (seed 11, 1 gated*",
         ]
     )
     (test,) = results(project)["tests"]
     assert (test["outcome"], test["verdict"]["state"]) == ("failed", "fail")
+
+
+def test_a_verdict_that_nobody_asks_for_is_warned_of(project: pytest.Pytester) -> None:
+    """A marker with limits and a test that never reads the verdict would be a gate that can't fail."""
+    play(project, effect=1.0)
+    project.makepyfile(test_slow=SLOW.replace(".no_regression()", ""))
+    outcome = project.runpytest_subprocess("test_slow.py", "-W", "default")
+    outcome.assert_outcomes(passed=1, warnings=1)
+    outcome.stdout.fnmatch_lines(["*NetbenchWarning: fail, but no test fails by it without .no_regression(): goodput*"])
+    project.runpytest_subprocess("test_slow.py", "--netbench-gate", "off").assert_outcomes(passed=1)
 
 
 def test_a_gate_that_is_off_shows_and_fails_nothing(project: pytest.Pytester) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +91,35 @@ def test_the_working_tree_is_slower_than_the_commit_that_it_stands_on(
     outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab", "base,HEAD")
     outcome.assert_outcomes(passed=1)
     outcome.stdout.fnmatch_lines(["*response.p50: pass, *; accepted up to *: it sleeps now"])
+
+
+@pytest.mark.timeout(240)
+def test_what_a_tripped_baseline_offers_decides(project: pytest.Pytester, repository: Path) -> None:
+    """The file has commit, programs and command; the failure's own command builds that commit, and fails by pairs."""
+    driver, slow = repository / "driver.py", (repository / "driver.py").read_text()
+    git(repository, "checkout", "--quiet", "driver.py")
+    project.makepyfile(test_it=TEST.replace(", AB", ""))
+    project.runpytest_subprocess("test_it.py", "--netbench-save", "main", "--netbench-rounds", "6")
+    stored = json.loads((repository / ".netbench" / "baselines" / "main.json").read_text())
+    (ref,) = (one["ref"] for one in stored["tests"].values())
+    fast = hashlib.sha256(driver.read_bytes()).hexdigest()
+    assert ref == {
+        "git_sha": subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip(),
+        "clean": True,
+        "artifact_sha256": {"server: mine/mine": fast, "client: mine/mine": fast},
+        "cmd": "pytest 'test_it.py::test_response[mine]' --netbench-rounds=6",
+    }
+    driver.write_text(slow)
+    outcome = project.runpytest_subprocess("test_it.py", "--netbench-baseline", "main", "--netbench-rounds", "6")
+    outcome.assert_outcomes(failed=1)
+    offered = re.search(r"stored numbers are a tripwire only: `pytest ([^`]+)`", outcome.stdout.str())
+    assert offered is not None
+    outcome = project.runpytest_subprocess(*shlex.split(offered[1]))
+    outcome.assert_outcomes(failed=1)
+    commit = ref["git_sha"][:12]
+    outcome.stdout.fnmatch_lines([f"*response.p50 got * in as the test has it * in {commit} (95 % interval *pairs): *"])
+    compared = results(project)["tests"][0]["verdict"]["comparison"]
+    assert (compared["ref_commit"], compared["cand_commit"]) == (ref["git_sha"], "")
 
 
 def test_a_ref_that_doesnt_build_is_the_tests_error(project: pytest.Pytester, repository: Path) -> None:

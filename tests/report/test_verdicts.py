@@ -128,6 +128,25 @@ def test_with_hundreds_of_failures_everything_fits(tmp_path: Path, count: int) -
     assert not any("\n" in line or "\r" in line for line in lines)
 
 
+def test_notes_never_make_a_comment_too_large() -> None:
+    """Accepted regressions and hosts that say a lot, beside more verdicts and tests than fit."""
+    tests = [
+        replace(judged(f"t::{n}", Verdict.FAIL, "failed"), note=f"{n} " + "\N{SNOWMAN}@" * 900) for n in range(500)
+    ]
+    session = replace(a_session(*tests), notes=tuple(f"stale: {n} " + "&<" * 900 for n in range(40)))
+    text = markdown.render(session)
+    assert len(text.encode()) < 64 * 1024
+    assert "stale: 0" in text
+
+
+def test_annotations_name_files_from_the_top_of_the_checkout(tmp_path: Path) -> None:
+    """Also where pytest's configuration stands in a folder below; elsewhere as pytest has them."""
+    below = tmp_path / "transport"
+    assert github.from_workspace("tests/test_a.py", below, str(tmp_path)) == "transport/tests/test_a.py"
+    assert github.from_workspace("tests/test_a.py", below, "") == "tests/test_a.py"
+    assert github.from_workspace("tests/test_a.py", below, str(tmp_path / "other")) == "tests/test_a.py"
+
+
 def test_titles_of_annotations_are_escaped_as_the_runner_undoes_it() -> None:
     """Colons, commas, per cent and line ends: none ends a property, or begins another command."""
     enemy = "t.py::test[a,b::error title=x::%0A%\r\n|<b>]"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_netbench import promises
+from pytest_netbench.cli import promises
 from pytest_netbench.cli.main import main
 from pytest_netbench.scenario import catalog
 from tests.test_own_driver import example
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steady: None) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 

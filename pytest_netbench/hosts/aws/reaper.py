@@ -20,15 +20,12 @@ from typing import Any
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.aws import journal
 from pytest_netbench.hosts.ledger import REMOVED, Entry, append, entries, held
+from pytest_netbench.hosts.outliving import let_go
 
 DONE = b"q"
 """Says that nothing is left."""
 WAIT = 5.0
 """Seconds for the child to end after that."""
-
-
-_LEFT: list[subprocess.Popen[bytes]] = []
-"""Children that outlive us: nobody waits for them."""
 
 
 class Reaper:
@@ -62,7 +59,7 @@ class Reaper:
         if self._tell >= 0:
             os.close(self._tell)
             self._tell = -1
-            _LEFT.append(self._process)
+            let_go(self._process)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pytest_netbench.testing.aws.emulation import Emulation
 from russula import Coordinator, RussulaError, Target
 from tests.aws.aws_runs import on_host, provider
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def ready(fleet: Fleet, folder: Path, pin: str) -> None:

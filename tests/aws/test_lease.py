@@ -21,7 +21,7 @@ from tests.aws.aws_runs import configure, left, provider, pytest_run
 from tests.aws.test_end_to_end import ends
 from tests.aws.test_hosts import ready
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 TEST = """
 import pytest
 from pytest_netbench import KB, download

@@ -25,7 +25,7 @@ from pytest_netbench.testing.aws.emulation import REGION, Emulation
 from pytest_netbench.testing.aws.rules import DROP, FOR_EVER, ApiFault
 from tests.aws.aws_runs import left, made_nothing, provider
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 POLICY = coordinator_policy("netbench", bucket="arn:aws:s3:::bucket", role="arn:aws:iam::1:role/host")
 Way: TypeAlias = Callable[[Emulation, Path, pytest.MonkeyPatch], Awaitable[None]]
 

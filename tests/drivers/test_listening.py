@@ -74,6 +74,7 @@ def test_connections_that_are_not_closed_here_are_busy(address: str) -> None:
         with socket.create_connection((address, port)) as client:
             server, _ = listener.accept()
             client.sendall(b"12345")
+            server.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL)  # now it is there
             (one,) = busy(port)
             assert (str(one.address), one.port, one.unread) == (address, port, 5)
             server.close()

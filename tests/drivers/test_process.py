@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,27 @@ async def test_a_daemon_is_found_and_ended(tmp_path: Path) -> None:
         daemon = int(await child.says())
         await child.process.stop(30)
         assert not is_there(daemon)
+
+
+@pytest.fixture
+def dead() -> Iterator[int]:
+    """A child of this process that has ended, and for which nobody has waited."""
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        yield child.pid
+
+
+async def test_a_daemon_is_found_whose_parent_is_just_ending(
+    tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first look it isn't the worker's child yet, and its parent doesn't tell any more whose it was."""
+    children, seen = proc.children, [[dead]]
+    monkeypatch.setattr(proc, "children", lambda pid: seen.pop() if seen and pid == os.getpid() else children(pid))
+    async with running("daemonises", tmp_path) as child:
+        daemon = int(await child.says())
+        await child.process.stop(30)
+        assert not is_there(daemon)
+    assert not seen
 
 
 async def test_another_driver_is_not_touched(tmp_path: Path) -> None:
@@ -138,6 +160,18 @@ def test_a_driver_dies_with_its_worker(tmp_path: Path) -> None:
     os.close(descriptor)
 
 
+def test_who_computes_or_would_like_to_is_working() -> None:
+    """And who waits for something else isn't."""
+    spins = [sys.executable, "-I", "-S", "-c", "print(flush=True)\nwhile True: pass"]
+    with subprocess.Popen(spins, stdout=subprocess.PIPE) as one:
+        assert one.stdout is not None
+        one.stdout.readline()
+        assert proc.is_working(one.pid)
+        one.kill()
+        os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOWAIT)
+        assert not proc.is_working(one.pid)
+
+
 def test_a_process_that_is_gone_is_no_error() -> None:
     """Reads of a process that ended meanwhile give nothing."""
     gone = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
@@ -146,6 +180,7 @@ def test_a_process_that_is_gone_is_no_error() -> None:
     assert proc.session(gone.pid) is None
     assert proc.cpu_s(gone.pid) == 0
     assert proc.rss(gone.pid) == 0
+    assert not proc.is_working(gone.pid)
     assert proc.peak_rss(gone.pid) is None
     assert list(proc.sockets(gone.pid)) == []
 

@@ -1,4 +1,4 @@
-"""What do the plugin's tests share? A project with one benchmark that takes a tenth of a second."""
+"""What do the plugin's tests share? A project with one benchmark that takes a fifth of a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PING = """
 import pytest
 from pytest_netbench import KB, ms, ping
 
-SHORT = ping(time=50 * ms, size=[1 * KB])
+SHORT = ping(time=200 * ms, size=[1 * KB])
 
 @pytest.mark.ping
 @pytest.mark.netbench(scenario=SHORT, rounds=1)

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ class Reaper:
         if self._tell >= 0:
             os.write(self._tell, DONE)
             self.hand_over()
-            self._process.wait(WAIT)
+            with suppress(subprocess.TimeoutExpired):  # it has been told: it ends by itself
+                self._process.wait(WAIT)
             self._log.unlink(missing_ok=True)
 
     def hand_over(self) -> None:

@@ -18,7 +18,7 @@ from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.provider import ProviderContext
 from pytest_netbench.testing.aws.emulation import Emulation
 
-DEADLINE = 60.0
+DEADLINE = 150.0
 
 
 class NoReaper:

@@ -28,7 +28,8 @@ from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.scenario.scale import smaller
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.telemetry.shift import shifted
-from russula import Coordinator, RussulaError, Target, WorkerFailed
+from russula import LATE, Coordinator, RussulaError, Target, WorkerFailed
+from russula.coordinator import LEAD
 
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 CONNECT_DEADLINE = 10.0
 """Seconds for workers to answer."""
+LEADS = (LEAD, 0.3, 3.0)
+"""Seconds from the announcement of the start instant to it: where a busy machine didn't let it be heard in time, the
+round is begun anew, with the next. Nothing was connected in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,9 @@ async def servers(stage: Stage) -> AsyncIterator[Servers]:
 
 
 @asynccontextmanager
-async def clients(stage: Stage, serving: Callable[[], Servers | None]) -> AsyncIterator[Clients]:
+async def clients(
+    stage: Stage, serving: Callable[[], Servers | None], lead: float = LEADS[0]
+) -> AsyncIterator[Clients]:
     """The coordinator of the clients of a round, at READY; ``serving`` gives the servers when these are needed."""
 
     def peers() -> tuple[str, ...]:
@@ -217,7 +223,7 @@ async def clients(stage: Stage, serving: Callable[[], Servers | None]) -> AsyncI
 
     targets = [stage.target(host, peers) for host in stage.clients]
     connecting: AbstractAsyncContextManager[Clients] = Coordinator.connect(
-        CLIENT, targets, run=stage.run, deadline=CONNECT_DEADLINE, credentials=stage.fleet.credentials
+        CLIENT, targets, run=stage.run, deadline=CONNECT_DEADLINE, credentials=stage.fleet.credentials, lead=lead
     )
     async with connecting as coordinator:
         await coordinator.run_till(NetbenchClient.READY, deadline=CONNECT_DEADLINE)
@@ -327,18 +333,25 @@ def sloped(done: Round, second: Round, found: Mapping[str, float | None], needed
     )
 
 
-async def _carry_out(stage: Stage) -> tuple[Round, Spent]:
-    started = now()
+async def _carry_out(stage: Stage, leads: Sequence[float] = LEADS) -> tuple[Round, Spent]:
+    lead, *later = leads
     try:
-        async with servers(stage) as serving, clients(stage, lambda: serving) as dialling:
-            await play(serving, dialling, stage.trial.timeout)
-            return _collect(stage, serving, dialling, started)
+        return await _played(stage, lead)
     except WorkerFailed as error:
+        if error.reason == LATE and later:
+            return await _carry_out(stage, later)
         if error.reason == Reason.UNSUPPORTED:
             raise Unsupported(f"{error.worker}: {error.detail}") from None
         raise _not_carried_out(stage, error) from None
     except RussulaError as error:
         raise _not_carried_out(stage, error) from None
+
+
+async def _played(stage: Stage, lead: float) -> tuple[Round, Spent]:
+    started = now()
+    async with servers(stage) as serving, clients(stage, lambda: serving, lead) as dialling:
+        await play(serving, dialling, stage.trial.timeout)
+        return _collect(stage, serving, dialling, started)
 
 
 def _not_carried_out(stage: Stage, error: RussulaError) -> RunError:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from russula.introspect import Change, Snapshot, WorkerView
     from russula.member import Target
     from russula.protocol import Command, Finished, Peer, Protocol, Role, State
-    from russula.talk import BEGAN, Action, Conversation, Service
+    from russula.talk import BEGAN, LATE, Action, Conversation, Service
     from russula.worker import serve
 
 _HOMES = {
@@ -44,13 +44,14 @@ _HOMES = {
     "introspect": ("Change", "Snapshot", "WorkerView"),
     "member": ("Target",),
     "protocol": ("Command", "Finished", "Peer", "Protocol", "Role", "State"),
-    "talk": ("BEGAN", "Action", "Conversation", "Service"),
+    "talk": ("BEGAN", "LATE", "Action", "Conversation", "Service"),
     "worker": ("serve",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BEGAN",
+    "LATE",
     "Action",
     "ActionFailed",
     "AddressError",

@@ -26,6 +26,8 @@ from russula.protocol import Finished, Protocol
 
 INSTANT, BEGAN = "instant_ns", "began_ns"
 """Keys of the agreed start in the data of a coordinator's announcement, and of the real one in a worker's."""
+LATE = "late"
+"""The reason of a worker that heard of the agreed start when it was over; nothing has begun there."""
 LEASE_MOST = 3600.0
 """Seconds: the longest lease that a coordinator may ask for."""
 TAIL = 1 << 16
@@ -312,7 +314,7 @@ class Talk:
         if type(instant) is not int:
             raise RemoteProtocolError(f"{said.state} without an instant")
         if instant <= now:
-            self._fail(ActionFailed("late", f"the instant came {(now - instant) / 1e6:.1f} ms after itself"))
+            self._fail(ActionFailed(LATE, f"the instant came {(now - instant) / 1e6:.1f} ms after itself"))
             return False
         self._talk.instant_ns = instant
         return True

@@ -27,7 +27,8 @@ TABLES = [
 ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("steady")
 @pytest.mark.parametrize(("configuration", "code"), EXAMPLES)
 def test_an_example_runs_as_shown(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, configuration: str, code: str

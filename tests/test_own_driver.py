@@ -11,13 +11,12 @@ import pytest
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver
-from pytest_netbench.result.validity import judge
 from pytest_netbench.roles import Role
-from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.catalog import connect, ping, request_response
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from russula import WorkerFailed
+from tests import steady
 from tests.worker_rounds import Round, serving
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -52,7 +51,7 @@ async def test_its_rounds_are_valid(mine: Driver, scenario: Scenario, tmp_path: 
     """It transfers what the scenario says, tells it, and ends as it should."""
     await play(mine, scenario, tmp_path)
     hosts = [read_host(tmp_path / "results" / role.value, mine, scenario, role, 0, role.value) for role in Role]
-    assert judge(scenario, analyse(scenario), hosts, 0.0, armed=False, control_bytes=0) == ()
+    assert steady.reasons(scenario, hosts, armed=False) == ()
 
 
 async def test_what_it_cannot_do_is_unsupported(mine: Driver, tmp_path: Path) -> None:

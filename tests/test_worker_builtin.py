@@ -9,14 +9,13 @@ import pytest
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.errors import DriverMissing
-from pytest_netbench.result.validity import judge
 from pytest_netbench.roles import Role
-from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.catalog import connect, download, ping, request_response, upload
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.telemetry.model import CpuScope, HostReport
 from russula import WorkerFailed
+from tests import steady
 from tests.worker_rounds import Round, serving
 
 SCENARIOS = [
@@ -47,7 +46,7 @@ async def play(
 
 
 def reasons(scenario: Scenario, hosts: dict[Role, HostReport], *, armed: bool = True) -> tuple[str, ...]:
-    return judge(scenario, analyse(scenario), list(hosts.values()), 0.0, armed=armed, control_bytes=0)
+    return steady.reasons(scenario, list(hosts.values()), armed=armed)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)

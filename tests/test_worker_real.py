@@ -10,14 +10,14 @@ from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.result.metrics import measure
-from pytest_netbench.result.validity import Budgets, judge
+from pytest_netbench.result.validity import Budgets
 from pytest_netbench.roles import Role
-from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.catalog import connect, download, ping, request_response, upload
 from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from russula import WorkerFailed
+from tests import steady
 from tests.worker_rounds import Round, serving
 
 pytestmark = pytest.mark.real
@@ -45,7 +45,7 @@ async def reasons(driver: Driver, scenario: Scenario, folder: Path, **job: objec
         await one.play()
     hosts = [read_host(folder / "results" / role.value, driver, scenario, role, 0, role.value) for role in Role]
     assert measure(scenario, hosts).metrics["client.peak_rss"] > 0
-    return judge(scenario, analyse(scenario), hosts, 0.0, armed=False, control_bytes=0, budgets=NO_PROMISE)
+    return steady.reasons(scenario, hosts, armed=False, budgets=NO_PROMISE)
 
 
 SCENARIOS = {

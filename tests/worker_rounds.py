@@ -17,6 +17,9 @@ from pytest_netbench.roles import Role
 from pytest_netbench.worker import work
 from russula import Coordinator, Target
 
+LEAD = 0.3
+"""Seconds in which a worker hears of the start instant, also on a busy machine."""
+
 
 @asynccontextmanager
 async def serving(rows: Mapping[str, Driver], folder: Path) -> AsyncIterator[str]:
@@ -60,7 +63,7 @@ class Round:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Coordinator[NetbenchClient]]:
         async with Coordinator[NetbenchClient].connect(
-            CLIENT, [self.target(Role.CLIENT)], run="r", deadline=30
+            CLIENT, [self.target(Role.CLIENT)], run="r", deadline=30, lead=LEAD
         ) as client:
             yield client
 

@@ -34,7 +34,7 @@ OUTPUT, ERRORS, REPORT, COLLECTOR, HOST = "driver.out", "driver.err", "report.js
 """The files that a round leaves."""
 
 _HANG_GRACE = 0.5
-_DRAIN_QUIET = 1.0
+_DRAIN_QUIET, _DRAIN_WORKING = 1.0, 0.5
 _STORAGE = {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG}
 
 
@@ -165,18 +165,21 @@ class Execution:
     async def _drain(self) -> None:
         """Wait for a server to close its connections: ended earlier, it would not have read all that clients sent.
 
-        A connection that makes no progress for a second isn't waited for. UDP shows no connections: there the driver's
-        output is watched.
+        A connection that makes no progress for a second isn't waited for. UDP shows no connections: there it is watched
+        what waits to be read, and the driver's output. Who waits for a processor has half a second to get it.
         """
         process, pause = self._running, 0.001
         seen: object = None
-        quiet_since = time.monotonic()
+        began = quiet_since = time.monotonic()
         while process.exit is None:
             open_ones = listening.busy(self._port)
-            progress = (open_ones, self._output_size())
-            if self.driver.transport is Transport.TCP and not open_ones:
+            if self.driver.transport is not Transport.TCP:
+                open_ones += listening.unread(self._port)
+            elif not open_ones:
                 return
-            if progress != seen:
+            progress = (open_ones, self._output_size())
+            works = time.monotonic() - began < _DRAIN_WORKING and any(map(proc.is_working, process.tree()))
+            if progress != seen or works:
                 seen, quiet_since = progress, time.monotonic()
             limit = _DRAIN_QUIET if open_ones else _DRAIN_QUIET / 50
             if time.monotonic() - quiet_since > limit:

@@ -187,3 +187,9 @@ def waiting(pids: Iterable[int]) -> list[str]:
 def busy(port: int) -> tuple[Entry, ...]:
     """The TCP connections of a listener's port that its process hasn't closed yet."""
     return tuple(one for one in entries(Transport.TCP, OPEN) if one.port == port and one.inode)
+
+
+def unread(port: int) -> tuple[Entry, ...]:
+    """The UDP sockets of a port in which something waits to be read."""
+    states = (State.CLOSE, State.ESTABLISHED)
+    return tuple(one for one in entries(Transport.UDP, states) if one.port == port and one.unread)

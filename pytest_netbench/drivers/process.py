@@ -32,7 +32,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _TAIL = 4000
 _KILL_DEADLINE = 10.0
 _SWEEP_DEADLINE = 5.0
-_STACKS_DEADLINE = 1.0
+_STACKS_DEADLINE = 5.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -211,11 +211,21 @@ class Process:
                 pause = min(2 * pause, 0.05)
 
     def _orphans(self) -> list[int]:
-        """Children of the worker that were this driver's, and all below them; the deepest first."""
-        top = [pid for pid in proc.children(os.getpid()) if pid not in _RUNNING and self._is_ours(pid)]
-        found = [one for pid in top for one in (*reversed(proc.descendants(pid)), pid)]
-        self._orphaned.update(found)
-        return found
+        """Children of the worker that were this driver's, and all below them; the deepest first.
+
+        A child that is about to end doesn't tell whose it was any more, and what is below it becomes the worker's after
+        that: once such a one was seen, it is looked again.
+        """
+        dying: set[int] = set()
+        while True:
+            others = [pid for pid in proc.children(os.getpid()) if pid not in _RUNNING]
+            below = {pid: (*reversed(proc.descendants(pid)), pid) for pid in others}
+            found = [one for family in below.values() if any(map(self._is_ours, family)) for one in family]
+            silent = {pid for pid in others if not any(proc.environment(pid))}
+            if found or silent <= dying:
+                self._orphaned.update(found)
+                return found
+            dying |= silent
 
     def _is_ours(self, pid: int) -> bool:
         """Whether a child of the worker descends from this driver; a dead one no longer shows its environment."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import getpass
-import hashlib
 import os
 import re
 import subprocess
@@ -96,9 +95,11 @@ def calibrated(known: Calibration, nodeid: str, name: str, here: str) -> Calibra
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep other runs from writing the same baseline between our reading and our writing of it."""
-    mark = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
-    lock = Path(tempfile.gettempdir()) / f"netbench-{os.getuid()}-{mark}.lock"
+    """Keep other runs from writing the same baseline between our reading and our writing of it.
+
+    One lock for all baselines of a user: it is held for a moment. Its file stays: who waits for it has it open.
+    """
+    lock = Path(tempfile.gettempdir()) / f"netbench-{os.getuid()}-baselines.lock"
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     until = time.monotonic() + _LOCK_DEADLINE
     try:

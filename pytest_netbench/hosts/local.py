@@ -25,7 +25,7 @@ from pytest_netbench.hosts.reap import reap_here
 from pytest_netbench.result.environment import environment
 from pytest_netbench.roles import Role
 
-UP_DEADLINE = 10.0
+UP_DEADLINE = 30.0
 """Seconds for the holder, and for a worker, to be ready."""
 WORKER = "pytest_netbench.worker:main"
 LONGEST_SOCKET = 100

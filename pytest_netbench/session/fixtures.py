@@ -100,5 +100,6 @@ async def client_coord(_netbench_by_hand: _ByHand) -> AsyncIterator[Clients]:
     """The coordinator of the clients' workers, at READY; its clients meet the servers of ``server_coord``."""
     from pytest_netbench import run
 
-    async with run.clients(_netbench_by_hand.stage, lambda: _netbench_by_hand.servers) as coordinator:
+    lead = run.LEADS[1]  # nobody begins such a round anew
+    async with run.clients(_netbench_by_hand.stage, lambda: _netbench_by_hand.servers, lead) as coordinator:
         yield coordinator

@@ -122,6 +122,12 @@ def cpu_s(pid: int) -> float:
     return max(fine, (stat.user + stat.system - len(threads)) * TICK) + (stat.waited_user + stat.waited_system) * TICK
 
 
+def is_working(pid: int) -> bool:
+    """Whether one of its threads runs, or waits for a processor."""
+    stats = (_read(f"/proc/{pid}/task/{task}/stat") for task in _entries(f"/proc/{pid}/task"))
+    return any(one.rpartition(b")")[2].split()[:1] == [b"R"] for one in stats)
+
+
 def sockets(pid: int) -> Iterator[int]:
     """The inodes of the sockets that it holds."""
     for one in _entries(f"/proc/{pid}/fd"):

@@ -64,7 +64,7 @@ async def main(folder: Path, workers: int = 3) -> float:
     address = f"unix:{folder}/worker"
     serving = asyncio.create_task(serve(address, {WARM_UP: service}, directory=folder))
     targets = [Target(str(number), address, folder / "results") for number in range(workers)]
-    async with Coordinator[Worker].connect(WARM_UP, targets, run="example", deadline=5) as boss:
+    async with Coordinator[Worker].connect(WARM_UP, targets, run="example", deadline=5, lead=0.3) as boss:
         await boss.run_till(Worker.DONE)
         begins = boss.begins().values()
     serving.cancel()

@@ -57,7 +57,7 @@ def session(cloud: Emulation, folder: Path, told: dict[str, str]) -> dict[str, A
     """A session of pytest."""
     configure(folder, cloud, control=told["control"], agent=10)
     process = pytest_run(folder, "--netbench-driver", told["driver"])
-    said, _ = process.communicate(timeout=100)
+    said, _ = process.communicate(timeout=250)
     return {"status": process.returncode, "said": said, "left": left(cloud)}
 
 

@@ -13,7 +13,7 @@ QUICK = {"boot_s": 0.05, "agent_s": 0.05, "end_s": 0.05, "visible_s": 0.0, "minu
 
 
 @pytest.fixture(autouse=True)
-def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steady: None) -> None:
     """Ledgers of these runs don't mix with the user's."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 

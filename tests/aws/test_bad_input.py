@@ -21,7 +21,7 @@ from pytest_netbench.testing.aws.emulation import REGION, Emulation
 from pytest_netbench.testing.aws.rules import FOR_EVER, HANG, ApiFault
 from tests.aws.aws_runs import left, made_nothing, provider
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 ONE = Need(1, 0)
 OTHERS = "999999999999"
 HAS_NOT = ("c6in.large", "us-west-2d")

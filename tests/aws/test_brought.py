@@ -14,7 +14,7 @@ from tests.aws.aws_runs import configure, left, pytest_run
 from tests.aws.test_end_to_end import ends, results
 from tests.test_own_driver import example
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 IPERF3 = Path(__file__).parents[2] / "docs" / "driver-command.md"
 TEST = """
 import pytest

@@ -79,7 +79,7 @@ def own() -> Iterator[Emulation]:
 def child(cloud: Emulation, what: str, when: str, at: int, ledger: Path) -> int:
     """Live through a run, or its clean-up, up to the call at which it is killed; how it ended."""
     command = [sys.executable, "-c", OWNER, what, json.dumps(dict(cloud.settings())), when, str(at), str(ledger)]
-    done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode in {0, -signal.SIGKILL}, done.stderr
     return done.returncode
 
@@ -99,7 +99,7 @@ SAMPLE = random.Random(7).sample([(when, at) for when in ("before", "after") for
 """Some of the calls that make or remove something."""
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("when", "at"), SAMPLE)
 def test_a_crash_leaks_nothing(own: Emulation, tmp_path: Path, when: str, at: int) -> None:
     """A seeded sample of the points."""

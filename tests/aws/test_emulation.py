@@ -180,7 +180,7 @@ def test_a_host_may_never_serve(place: Place, fate: Fate) -> None:
 
 def test_new_instances_are_seen_late_if_told(place: Place) -> None:
     """AWS is consistent in the end."""
-    place.cloud.delays(visible_s=0.3)
+    place.cloud.delays(visible_s=3600.0)
     (name,) = place.launch()
     with pytest.raises(botocore.exceptions.ClientError) as error:
         place.instance(name)

@@ -64,11 +64,11 @@ def results(folder: Path) -> dict[str, Any]:
 
 def ends(process: subprocess.Popen[str]) -> tuple[int, str]:
     """How it ended, and what it said."""
-    said, _ = process.communicate(timeout=110)
+    said, _ = process.communicate(timeout=250)
     return process.returncode, said
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("driver", ["tcp", "s2n-tcp"])
 def test_incast_on_emulated_hosts(stack: Emulation, tmp_path: Path, driver: str) -> None:
     """Four servers and two clients of two kinds, by SSM and russula over TLS; results, report, and nothing left."""
@@ -102,7 +102,7 @@ def published(said: str) -> str:
         return str(answer.read().decode())
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_one_command_emulates_it_all(tmp_path: Path) -> None:
     """``--netbench-provider aws --netbench-aws-emulate``, without configuration, credentials or set-up."""
     (tmp_path / "test_incast.py").write_text(INCAST.replace("incast(4, 2)", "incast(2, 1)").replace("== 8", "== 2"))
@@ -111,7 +111,7 @@ def test_one_command_emulates_it_all(tmp_path: Path) -> None:
     assert "emulated AWS" in results(tmp_path)["tests"][0]["note"]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_however_a_session_ends_nothing_is_left(stack: Emulation, tmp_path: Path, number: signal.Signals) -> None:
     """In the middle of a run: its reaper outlives it."""
@@ -123,11 +123,11 @@ def test_however_a_session_ends_nothing_is_left(stack: Emulation, tmp_path: Path
         if "now" in line:
             break
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=250)
     assert settled(stack) == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_plain_moto_ends_with_a_verdict(tmp_path: Path) -> None:
     """Its SSM says Success and runs nothing: no host is taken for ready, and none is left."""
     (tmp_path / "test_incast.py").write_text(INCAST.replace('Hosts(placement="cluster")', "Hosts()"))
@@ -143,7 +143,7 @@ def test_plain_moto_ends_with_a_verdict(tmp_path: Path) -> None:
     assert states <= {"terminated"}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_workers_of_xdist_are_refused(stack: Emulation, tmp_path: Path) -> None:
     """They can't share hosts: each test says so, with what to do, and no host is made."""
     before = len(stack.state()["hosts"])

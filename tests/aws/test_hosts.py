@@ -15,16 +15,16 @@ from pytest_netbench.testing.aws.emulation import Emulation
 from russula import Coordinator, RussulaError, Target
 from tests.aws.aws_runs import on_host, provider
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def ready(fleet: Fleet, folder: Path, pin: str) -> None:
     """The first server takes part in a conversation, if it has that pin."""
     target = Target("server-0", fleet.servers[0].control, folder, pin=pin)
     async with Coordinator[NetbenchServer].connect(
-        SERVER, [target], run="r", deadline=5, credentials=fleet.credentials
+        SERVER, [target], run="r", deadline=30, credentials=fleet.credentials
     ) as group:
-        await group.run_till(NetbenchServer.READY, deadline=5)
+        await group.run_till(NetbenchServer.READY, deadline=30)
 
 
 def on(cloud: Emulation, fleet: Fleet, line: str) -> str:

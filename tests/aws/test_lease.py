@@ -21,7 +21,7 @@ from tests.aws.aws_runs import configure, left, provider, pytest_run
 from tests.aws.test_end_to_end import ends
 from tests.aws.test_hosts import ready
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 TEST = """
 import pytest
 from pytest_netbench import KB, download
@@ -45,13 +45,13 @@ async def test_hosts_whose_time_is_nearly_over_give_way(
     async with provider(stack, life="10m") as made:
         async with made.fleet(Need(1, 0)) as first:
             old = first.servers[0].facts["instance"]
-        later = SimpleNamespace(monotonic=lambda: time.monotonic() + 400, time=lambda: time.time() + 400)
+        later = SimpleNamespace(monotonic=lambda: time.monotonic() + 300, time=lambda: time.time() + 300)
         monkeypatch.setattr(pool, "time", later)
         async with made.fleet(Need(1, 0, seconds=60)) as second:
             assert second.servers[0].facts["instance"] == old
-        async with made.fleet(Need(1, 0, seconds=100)) as third:
+        async with made.fleet(Need(1, 0, seconds=200)) as third:
             new = third.servers[0].facts["instance"]
-            assert tag(stack, new) >= tag(stack, old) + 400
+            assert tag(stack, new) >= tag(stack, old) + 300
             await ready(third, tmp_path, third.servers[0].pin)
         assert new != old
     assert left(stack) == []

@@ -18,7 +18,7 @@ from pytest_netbench.testing.aws.rules import Kind
 from tests.aws.test_end_to_end import INCAST, results
 
 pytestmark = [
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(namespace.why_not_own() is not None, reason="no namespaces on this machine"),
 ]
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 def apart(what: str, folder: Path, **told: str) -> dict[str, Any]:
     """What came of it, in namespaces."""
     command = (sys.executable, "-m", "tests.aws.apart", what, str(folder), json.dumps(told))
-    done = subprocess.run(namespace.within(command), cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(namespace.within(command), cwd=ROOT, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -11,7 +11,7 @@ from pytest_netbench.hosts.aws.publish import publish
 from pytest_netbench.testing.aws.emulation import Emulation
 from pytest_netbench.testing.aws.rules import ApiFault
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_results_are_published_with_their_types(cloud: Emulation, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pytest_netbench.testing.aws.emulation import Emulation
 from pytest_netbench.testing.aws.rules import Kind
 from tests.aws.aws_runs import configure, left
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 MANY = 102
 """Launches: more than a page, which has a hundred."""
 

@@ -23,9 +23,9 @@ from pytest_netbench.hosts.model import Need
 from pytest_netbench.hosts.reap import reap
 from pytest_netbench.testing.aws.emulation import REGION, Emulation
 from pytest_netbench.testing.aws.rules import DROP, FOR_EVER, ApiFault
-from tests.aws.aws_runs import left, made_nothing, provider
+from tests.aws.aws_runs import NoReaper, left, made_nothing, provider
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 POLICY = coordinator_policy("netbench", bucket="arn:aws:s3:::bucket", role="arn:aws:iam::1:role/host")
 Way: TypeAlias = Callable[[Emulation, Path, pytest.MonkeyPatch], Awaitable[None]]
 
@@ -155,6 +155,7 @@ async def test_a_right_that_is_missing_is_named(
     cloud: Emulation, coordinator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     """Whichever it is. Nothing is left, or what only this right could remove; and then the ledger has it."""
+    monkeypatch.setattr("pytest_netbench.hosts.aws.provider.Reaper", NoReaper)
     coordinator(*set(actions(POLICY)) - {action})
     with monkeypatch.context() as patch, pytest.raises(HostError, match=action):
         await way_of(action)(cloud, tmp_path, patch)

@@ -17,7 +17,7 @@ from pytest_netbench.hosts.aws.stackstate import ADVICE, Condition, condition
 from pytest_netbench.testing.aws.emulation import ACCOUNT, REGION, Emulation
 from tests.aws.aws_runs import configure, made_nothing, provider, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 NAME = "own"
 REASON = "Vpc: The maximum number of VPCs has been reached."
 Said = Callable[..., tuple[int, str]]

@@ -33,6 +33,12 @@ while True: signal.pause()
     "kills_itself": "os.kill(os.getpid(), signal.SIGKILL)",
     "burns": "while time.process_time() < 0.05: pass",
     "dumps": "import faulthandler; faulthandler.register(signal.SIGUSR1); say('ready'); signal.pause()",
+    "dumps_when_armed": """
+import faulthandler
+faulthandler.register(signal.SIGUSR1)
+os.write(int(os.environ['NETBENCH_ARM'].split(',')[1]), b'armed\\n')
+while True: signal.pause()
+""",
     "garbage": "os.write(1, bytes(range(256)) * 10); os.write(2, b'\\x1b[31mred\\xff\\n')",
     "daemonises": """
 if os.fork() == 0:

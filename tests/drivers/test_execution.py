@@ -21,6 +21,7 @@ from pytest_netbench.drivers.execution import DriverFailure, Execution
 from pytest_netbench.drivers.job import Job, Reason
 from pytest_netbench.roles import Role
 from tests.drivers.driver_children import script
+from tests.overdue import time_is_up
 
 SERVER = Job(Role.SERVER, 0, "mine", bind="127.0.0.1", start_s=30, stop_s=30)
 CLIENT = Job(Role.CLIENT, 0, "mine", bind="127.0.0.1", peers=("127.0.0.1:1",), timeout_s=30)
@@ -133,8 +134,8 @@ async def test_a_rows_own_timeout_may_be_shorter(place: Path) -> None:
 
 async def test_ours_says_where_it_hangs(place: Path) -> None:
     """A driver that can dumps its stacks before it is ended."""
-    driver = replace(mine(place, "dumps"), dumps_stacks=True)
-    failure = await failure_of_client(place, driver, replace(CLIENT, timeout_s=1.0))
+    driver = replace(mine(place, "dumps_when_armed", arming="pipe"), dumps_stacks=True)
+    failure = await failure_of_client(place, driver, replace(CLIENT, timeout_s=0.05))
     assert "most recent call first" in failure.tail
 
 
@@ -163,10 +164,11 @@ async def test_a_server_that_listens_elsewhere_is_told_where(place: Path) -> Non
     """A row that forgets to pass the port on is found at once."""
     os.mkfifo(said := place / "said")
     driver = mine(place, "listens_elsewhere", env={"FIFO": str(said)})
-    begun = asyncio.create_task(failure_of_server(place, driver, replace(SERVER, start_s=2.0, port=7)))
+    begun = asyncio.create_task(failure_of_server(place, driver, replace(SERVER, port=7)))
     port = (await asyncio.to_thread(said.read_text)).strip()
+    time_is_up()
     failure = await begun
-    assert failure.detail.startswith("driver mine as server 0 didn't listen at 127.0.0.1:7 within 2 s")
+    assert failure.detail.startswith("driver mine as server 0 didn't listen at 127.0.0.1:7 within 30 s")
     assert failure.detail.endswith(f"; it listens at 127.0.0.1:{port}")
 
 

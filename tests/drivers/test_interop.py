@@ -17,7 +17,6 @@ from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.drivers.support import check
 from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import Unsupported
-from pytest_netbench.result.validity import judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.catalog import connect, download, fan_out
@@ -26,6 +25,7 @@ from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.telemetry.model import HostReport
 from russula import WorkerFailed
+from tests import steady
 from tests.worker_rounds import Round, serving
 
 PROGRAM = """
@@ -77,7 +77,7 @@ async def play(driver: Driver, scenario: Scenario, folder: Path) -> list[HostRep
 
 
 def reasons(scenario: Scenario, hosts: list[HostReport]) -> tuple[str, ...]:
-    return judge(scenario, analyse(scenario), hosts, 0.0, armed=False, control_bytes=0)
+    return steady.reasons(scenario, hosts, armed=False)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,7 @@ def quic_go() -> dict[str, str]:
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("steady")
 @pytest.mark.parametrize(
     "scenario", [download(5_000_000), download(100_000, connections=3), connect(1), connect(5)], ids=str
 )

@@ -18,6 +18,7 @@ from pytest_netbench.drivers.listening import (
     free_port,
     parse,
     reached,
+    unread,
     until_listening,
 )
 from pytest_netbench.drivers.sock_diag import Entry
@@ -74,10 +75,26 @@ def test_connections_that_are_not_closed_here_are_busy(address: str) -> None:
         with socket.create_connection((address, port)) as client:
             server, _ = listener.accept()
             client.sendall(b"12345")
+            server.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL)  # now it is there
             (one,) = busy(port)
             assert (str(one.address), one.port, one.unread) == (address, port, 5)
             server.close()
             assert busy(port) == ()
+
+
+@pytest.mark.usefixtures("asked")
+def test_datagrams_that_wait_are_unread() -> None:
+    """Until the server's process takes them."""
+    kind = (socket.AF_INET, socket.SOCK_DGRAM)
+    with socket.socket(*kind) as server, socket.socket(*kind) as client:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        assert unread(port) == ()
+        client.sendto(b"12345", ("127.0.0.1", port))
+        server.recv(5, socket.MSG_PEEK)  # now it is there
+        assert [one.port for one in unread(port)] == [port]
+        server.recv(5)
+        assert unread(port) == ()
 
 
 @pytest.mark.usefixtures("asked")

@@ -7,11 +7,13 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pytest_netbench.drivers.process import Process, half_of, tail
+from pytest_netbench.telemetry import proc
 from tests.drivers.driver_children import argv, running
 
 
@@ -51,6 +53,27 @@ async def test_a_daemon_is_found_and_ended(tmp_path: Path) -> None:
         daemon = int(await child.says())
         await child.process.stop(30)
         assert not is_there(daemon)
+
+
+@pytest.fixture
+def dead() -> Iterator[int]:
+    """A child of this process that has ended, and for which nobody has waited."""
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        yield child.pid
+
+
+async def test_a_daemon_is_found_whose_parent_is_just_ending(
+    tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first look it isn't the worker's child yet, and its parent doesn't tell any more whose it was."""
+    children, seen = proc.children, [[dead]]
+    monkeypatch.setattr(proc, "children", lambda pid: seen.pop() if seen and pid == os.getpid() else children(pid))
+    async with running("daemonises", tmp_path) as child:
+        daemon = int(await child.says())
+        await child.process.stop(30)
+        assert not is_there(daemon)
+    assert not seen
 
 
 async def test_another_driver_is_not_touched(tmp_path: Path) -> None:

@@ -17,19 +17,22 @@ from pytest_netbench.drivers.profiling import NOTE, Recording, profiled
 from pytest_netbench.drivers.registry import KNOWN
 from pytest_netbench.telemetry.stacks import left
 
-SPIN = "import sys, time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: sum(range(1000))\n"
+SPIN = """
+import os, time
+while not os.path.exists("go"): time.sleep(0.001)
+end = time.process_time() + 0.5
+while time.process_time() < end: sum(range(1000))
+"""
 
 
 async def record(folder: Path, **row: Any) -> dict[str, Any]:
-    """Record a process that computes for a while as if it were a driver; what is said of it."""
+    """Record a process that computes for a while, once it is recorded, as if it were a driver; what is said of it."""
     outbox, inbox = folder / "out", folder / "in"
     outbox.mkdir()
     inbox.mkdir()
-    wait = "sys.stdin.read(); " if row.pop("wait", False) else ""
-    process = Process.start(
-        (sys.executable, "-c", f"import sys; {wait}\n{SPIN}"), {}, output=inbox / "o", errors=inbox / "e", folder=inbox
-    )
+    process = Process.start((sys.executable, "-c", SPIN), {}, output=inbox / "o", errors=inbox / "e", folder=inbox)
     async with profiled(Recording(replace(KNOWN["tcp"], **row), process.tree(), outbox, inbox)):
+        (inbox / "go").touch()
         await process.wait()
     await process.kill()
     said: dict[str, Any] = json.loads((outbox / NOTE).read_text())

@@ -1,4 +1,4 @@
-"""What do the plugin's tests share? A project with one benchmark that takes a tenth of a second."""
+"""What do the plugin's tests share? A project with one benchmark that takes a fifth of a second."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.steady import make_steady
+
 PING = """
 import pytest
 from pytest_netbench import KB, ms, ping
 
-SHORT = ping(time=50 * ms, size=[1 * KB])
+SHORT = ping(time=200 * ms, size=[1 * KB])
 
 @pytest.mark.ping
 @pytest.mark.netbench(scenario=SHORT, rounds=1)
@@ -46,6 +48,7 @@ def play(pytester: pytest.Pytester, effect: float = 0.0) -> None:
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ledgers of these runs don't mix with the user's, nor variables of the user's with these runs."""
+    make_steady(monkeypatch)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("NETBENCH_DRIVER", "NETBENCH_ROUNDS", "NETBENCH_PROVIDER", "NETBENCH_OUT", "NETBENCH_CONFIG"):
         monkeypatch.delenv(name, raising=False)

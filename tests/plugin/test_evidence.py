@@ -51,7 +51,7 @@ def build(folder: Path, injected: str = "") -> Path:
     return folder
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_regression_comes_with_profiles_that_name_its_cause(project: pytest.Pytester) -> None:
     """Both arms' stacks are kept and linked, the page draws their difference, and the text says where they are."""
     good, bad = build(project.path / "good"), build(project.path / "bad", SLOWER)

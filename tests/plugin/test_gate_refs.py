@@ -66,7 +66,7 @@ def test_a_stale_acceptance_is_said_under_xdist(project: pytest.Pytester, reposi
     outcome.stdout.fnmatch_lines(["stale: nothing needed to be accepted by `test_response response.p50 <=9% nothing`*"])
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_working_tree_is_slower_than_the_commit_that_it_stands_on(
     project: pytest.Pytester, repository: Path
 ) -> None:
@@ -134,7 +134,7 @@ def test_a_ref_that_doesnt_build_is_the_tests_error(project: pytest.Pytester, re
     outcome.stdout.fnmatch_lines(["* has no commit 'absent'*"])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
     project: pytest.Pytester, repository: Path
 ) -> None:
@@ -148,7 +148,7 @@ def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
     alone.assert_outcomes(errors=1)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("line", "words"), [("", "the same, byte for byte"), ("; date +#%N >> $OUT/mine", "they differ by ")]
 )

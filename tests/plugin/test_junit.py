@@ -57,7 +57,7 @@ def properties(case: ET.Element) -> dict[str | None, str | None]:
     return {one.get("name"): one.get("value") for one in case.iter("property")}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_each_test_is_a_case_with_its_numbers(project: pytest.Pytester, more: tuple[str, ...]) -> None:
     """One failure for the one that fails; effect, interval, p, pairs and verdict of both."""
@@ -75,7 +75,7 @@ def test_each_test_is_a_case_with_its_numbers(project: pytest.Pytester, more: tu
             assert {"effect", "ci", "p", "detectable"} <= names
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_rerun_adds_no_failure(project: pytest.Pytester) -> None:
     """As plugins that rerun report it: what counts is the last attempt, and it has the numbers."""
     project.makeconftest(RERUN)

@@ -42,10 +42,10 @@ def test_the_clock_of_pytest_timeout_is_stopped_and_started_again(limited: bool,
 async def test_the_second_waits_until_the_first_is_done(tmp_path: Path) -> None:
     """Rounds never overlap; the one who waits is told so, and when it goes on."""
     waits, goes_on = asyncio.Event(), asyncio.Event()
-    async with machine_lock(deadline=5, path=tmp_path / "lock"):
-        second = machine_lock(deadline=5, on_wait=waits.set, on_acquired=goes_on.set, path=tmp_path / "lock")
+    async with machine_lock(deadline=60, path=tmp_path / "lock"):
+        second = machine_lock(deadline=60, on_wait=waits.set, on_acquired=goes_on.set, path=tmp_path / "lock")
         entering = asyncio.ensure_future(second.__aenter__())
-        await asyncio.wait_for(waits.wait(), 5)
+        await asyncio.wait_for(waits.wait(), 60)
         assert not goes_on.is_set()
     await entering
     assert goes_on.is_set()
@@ -54,7 +54,7 @@ async def test_the_second_waits_until_the_first_is_done(tmp_path: Path) -> None:
 
 async def test_who_waits_too_long_is_told_for_what(tmp_path: Path) -> None:
     """The message names the lock's file."""
-    async with machine_lock(deadline=5, path=tmp_path / "lock"):
+    async with machine_lock(deadline=60, path=tmp_path / "lock"):
         with pytest.raises(HostError, match=str(tmp_path / "lock")):
             async with machine_lock(deadline=0.01, path=tmp_path / "lock"):
                 pass

@@ -18,21 +18,21 @@ CHILD = """#!/bin/sh
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steady: None) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     connect(connections=2).write("connect.json")
     ping(time=20 * ms, size=[1 * KB]).write("ping.json")
 
 
-def own_driver(line: str, *, role: str = "client", executable: bool = True, name: str = "mine") -> None:
+def own_driver(line: str, *, role: str = "client", executable: bool = True, timeout: int = 60) -> None:
     """A configuration with a driver whose one side is a line of shell, the other our own."""
-    path = Path(name)
+    path = Path("mine")
     path.write_text(CHILD.format(line=line))
     path.chmod(0o755 if executable else 0o644)
     commands = {one: f'["{path.resolve()}"]' if one == role else '["true"]' for one in ("server", "client")}
     Path("netbench.toml").write_text(
-        f"timeout = 1\n[drivers.mine]\nserver = {commands['server']}\nclient = {commands['client']}\n"
+        f"timeout = {timeout}\n[drivers.mine]\nserver = {commands['server']}\nclient = {commands['client']}\n"
     )
 
 
@@ -68,7 +68,7 @@ def test_a_driver_that_ends_badly_is_named_with_its_last_words(
 
 def test_a_driver_that_hangs_is_ended_at_its_deadline(capsys: pytest.CaptureFixture[str]) -> None:
     """With what it wrote last."""
-    own_driver("echo still here >&2; exec sleep 1000")
+    own_driver("echo still here >&2; exec sleep 1000", timeout=3)
     status, said = run("client", capsys)
     assert status == 1
     assert "client-0 failed in RUNNING: deadline" in said

@@ -25,6 +25,7 @@ from pytest_netbench.scenario.certificates import certify
 from pytest_netbench.telemetry.gather import read_host
 from pytest_netbench.units import KB, ms
 from russula import WorkerFailed
+from tests import steady
 from tests.drivers.builtin.builtin_processes import scenario
 from tests.drivers.builtin.test_builtin_multiplex import between, exchange
 from tests.worker_rounds import Round, serving
@@ -55,7 +56,7 @@ async def outcome(one: m.Scenario, folder: Path, server: str, client: str | None
         read_host(folder / "results" / role.value, registry.KNOWN[name], one, role, 0, role.value)
         for role, name in names.items()
     ]
-    return judge(one, analyse(one), hosts, 0.0, armed=False, control_bytes=0, budgets=Budgets(udp_drops=None))
+    return steady.reasons(one, hosts, armed=False, budgets=Budgets(udp_drops=None))
 
 
 def unfinished(*near: m.ConnectionOp) -> m.Scenario:

@@ -105,6 +105,6 @@ def test_a_browser_draws_the_charts(tmp_path: Path) -> None:
         *(f"--user-data-dir={tmp_path}/profile", "--window-size=1000,4000", "--virtual-time-budget=8000", "--dump-dom"),
     )
     done = subprocess.run(
-        [*command, f"file://{tmp_path}/report.html#all"], capture_output=True, text=True, timeout=50, check=True
+        [*command, f"file://{tmp_path}/report.html#all"], capture_output=True, text=True, timeout=250, check=True
     )
     assert done.stdout.count('class="chart vega-embed drawn"') == 2

@@ -88,5 +88,5 @@ def servers(targets: list[Target], **more: Any) -> Any:
     return Coordinator[NetbenchServer].connect(SERVER, targets, run="r", deadline=10, **more)
 
 
-def clients(targets: list[Target], **more: Any) -> Any:
-    return Coordinator[NetbenchClient].connect(CLIENT, targets, run="r", deadline=10, **more)
+def clients(targets: list[Target], lead: float = 0.3, **more: Any) -> Any:
+    return Coordinator[NetbenchClient].connect(CLIENT, targets, run="r", deadline=10, lead=lead, **more)

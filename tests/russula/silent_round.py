@@ -12,6 +12,7 @@ import gc
 import json
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -26,7 +27,8 @@ from russula import Conversation, Coordinator, Protocol, Target, silence
 from russula.credentials import COORDINATOR, issue
 from tests.russula.sides import DIALS, SERVES, Worker, listening, till_the_instant
 
-LEAD = 0.6
+LEAD = 0.8
+"""Seconds: less than until the first probe."""
 ISSUED = issue("r", ["w0"], timedelta(hours=1))
 
 
@@ -58,6 +60,7 @@ def _is_connected(sock: socket.socket) -> bool:
 
 async def window(seen: dict[str, Any], seconds: float, talk: Conversation) -> Mapping[str, Any]:
     """What a client's driver does: from the agreed instant it watches the network, and sends nothing."""
+    seen["accepted_s"] = time.monotonic()
     began = await till_the_instant(talk)
     seen["waiting"] = since(seen.pop("accepted", crossed()))
     seen["probing_in"], before = probing(), crossed()
@@ -90,6 +93,7 @@ async def main(folder: Path, seconds: float) -> dict[str, Any]:
         seen["probing_served"] = probing()
         await calling.run_till(NetbenchClient.RUNNING)
         seen["accepted"], seen["before"] = crossed(), since(before)
+        seen["known_s"] = time.monotonic() - seen["accepted_s"]
         await calling.run_till(NetbenchClient.STOPPED)
         seen["silent_bytes"] = [calling.silent_bytes, serving.silent_bytes]
         before = crossed()

@@ -45,4 +45,4 @@ def test_it_can_be_installed_alone(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("russula-*.whl")
     example = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
     alone = f"import sys; sys.path.insert(0, {str(wheel)!r})\n{example}"
-    subprocess.run([sys.executable, "-I", "-S", "-W", "error", "-c", alone], cwd=tmp_path, check=True, timeout=30)
+    subprocess.run([sys.executable, "-I", "-S", "-W", "error", "-c", alone], cwd=tmp_path, check=True, timeout=120)

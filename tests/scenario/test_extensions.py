@@ -228,6 +228,6 @@ def test_a_real_driver_says_nothing_of_fields_that_it_does_not_know(
     """It dials all the same, only a new operation stops it: that is why a file lists what it requires."""
     scenario.write(tmp_path / "extended.json")
     environment = {**os.environ, "SCENARIO": str(tmp_path / "extended.json"), "SERVER_0": "127.0.0.1:1"}
-    done = subprocess.run([REAL], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([REAL], env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == status
     assert text in done.stderr

@@ -190,7 +190,7 @@ def test_the_real_parser_takes_them_too(tmp_path: Path) -> None:
         ["s2n-netbench-driver-client-tcp", str(tmp_path / "r.json")],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1

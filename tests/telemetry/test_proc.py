@@ -17,9 +17,22 @@ def test_a_process_that_is_gone_is_no_error() -> None:
     assert proc.session(gone.pid) is None
     assert proc.cpu_s(gone.pid) == 0
     assert proc.rss(gone.pid) == 0
+    assert not proc.is_working(gone.pid)
     assert proc.peak_rss(gone.pid) is None
     assert list(proc.sockets(gone.pid)) == []
     assert not proc.identify(gone.pid)
+
+
+def test_who_computes_or_would_like_to_is_working() -> None:
+    """And who waits for something else isn't."""
+    spins = [sys.executable, "-I", "-S", "-c", "print(flush=True)\nwhile True: pass"]
+    with subprocess.Popen(spins, stdout=subprocess.PIPE) as one:
+        assert one.stdout is not None
+        one.stdout.readline()
+        assert proc.is_working(one.pid)
+        one.kill()
+        os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOWAIT)
+        assert not proc.is_working(one.pid)
 
 
 def test_a_process_that_ended_is_not_alive_nor_is_another_of_its_number() -> None:

@@ -13,22 +13,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.aws import journal
 from pytest_netbench.hosts.ledger import REMOVED, Entry, append, entries, held
+from pytest_netbench.hosts.outliving import let_go
 
 DONE = b"q"
 """Says that nothing is left."""
 WAIT = 5.0
 """Seconds for the child to end after that."""
-
-
-_LEFT: list[subprocess.Popen[bytes]] = []
-"""Children that outlive us: nobody waits for them."""
 
 
 class Reaper:
@@ -54,7 +51,8 @@ class Reaper:
         if self._tell >= 0:
             os.write(self._tell, DONE)
             self.hand_over()
-            self._process.wait(WAIT)
+            with suppress(subprocess.TimeoutExpired):  # it has been told: it ends by itself
+                self._process.wait(WAIT)
             self._log.unlink(missing_ok=True)
 
     def hand_over(self) -> None:
@@ -62,7 +60,7 @@ class Reaper:
         if self._tell >= 0:
             os.close(self._tell)
             self._tell = -1
-            _LEFT.append(self._process)
+            let_go(self._process)
 
 
 @contextmanager

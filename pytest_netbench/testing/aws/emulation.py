@@ -25,6 +25,7 @@ from typing import Any, Self
 from pytest_netbench.errors import HostError, UsageError
 from pytest_netbench.hosts import namespace
 from pytest_netbench.hosts.ledger import DIRECTORY, PROCESS, Ledger
+from pytest_netbench.hosts.outliving import let_go
 from pytest_netbench.telemetry.proc import identify
 from pytest_netbench.testing.aws.rules import ApiFault, Cause, HostFault, Kind, to_json
 
@@ -34,10 +35,6 @@ END_DEADLINE = 20.0
 """Seconds for all hosts to be ended."""
 ACCOUNT, REGION = "123456789012", "us-west-2"
 INSTALL = "pip install 'pytest-netbench[aws-emulate]'"
-
-
-_LEFT: list[subprocess.Popen[bytes]] = []
-"""Emulations that outlive us, until their hosts are removed: nobody waits for them."""
 
 
 class Emulation:
@@ -128,7 +125,7 @@ class Emulation:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        _LEFT.append(self._process)
+        let_go(self._process)
         self._process = None
 
     @property

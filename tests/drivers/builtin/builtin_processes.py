@@ -22,7 +22,7 @@ DRIVER = (sys.executable, "-I", "-S", PROGRAM_FILE)
 WITH_PACKAGES = (sys.executable, "-I", PROGRAM_FILE)
 PROGRAM = (*DRIVER, "tcp")
 HERE = "127.0.0.1"
-DEADLINE = 30
+DEADLINE = 60
 OPEN = m.OpenBidirectionalStream(0)
 FINISH = (m.SendFinish(0), m.ReceiveFinish(0))
 

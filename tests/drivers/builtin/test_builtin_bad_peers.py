@@ -190,19 +190,20 @@ def _is_ended(done: Done, role: Role, waits: str) -> None:
 
 def _asleep(line: Line | None, *processes: Running) -> None:
     """Wait until all have had nothing to do for a while: all that could come has come."""
-    until, since = time.monotonic() + DEADLINE, time.monotonic()
-    while time.monotonic() - since < _WHILE:
+    until, quiet = time.monotonic() + DEADLINE, 0
+    while quiet < _LOOKS:  # so many, and not so long: a test that was away itself has seen nothing meanwhile
         select.select([], [], [], 0.001)  # the line's turn
-        if line is not None and not line.idle():
-            since = time.monotonic()
-        for one in processes:
-            state = Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-            if state != "S":
-                since = time.monotonic()
+        busy = line is not None and not line.idle()
+        quiet = 0 if busy or any(_state(one) != "S" for one in processes) else quiet + 1
         assert time.monotonic() < until
 
 
-_WHILE = 0.15
+def _state(one: Running) -> str:
+    return Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+_LOOKS = 130
+"""Of a millisecond and a little each."""
 
 
 # --- too much, and what is no TLS any more -----------------------------------------------------

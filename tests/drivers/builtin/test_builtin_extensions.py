@@ -44,8 +44,8 @@ def carried(scenario: Scenario, folder: Path, transport: str = "tcp") -> tuple[D
 
 def test_connections_are_repeated_for_a_time(tmp_path: Path) -> None:
     """One after another in each thread; the last of each is carried to its end."""
-    server, client = carried(handshakes(seconds=100 * ms, connections=2), tmp_path)
-    assert len(client.connections) == len(server.connections) > 4
+    server, client = carried(handshakes(seconds=500 * ms, connections=2), tmp_path)
+    assert len(client.connections) == len(server.connections) > 2
     assert {(one.sent, one.received) for each in client.connections for one in each.streams} == {(1, 1)}
     instants = [one.usable_ns for one in client.connections if one.usable_ns is not None]
     assert max(instants) - min(instants) < 30e9
@@ -97,7 +97,8 @@ def test_each_request_has_a_stream_of_its_own(tmp_path: Path, scheduled: bool) -
     server, client = carried(scenario, tmp_path)
     load, (connection,) = client.loads["request"], client.connections
     count = load.done.events
-    assert (load.done.loops, count == 100) == ((1, True) if scheduled else (3, False))
+    assert load.done.loops == (1 if scheduled else 3)
+    assert count == 100 if scheduled else count > 0
     assert len(connection.streams) == (1 if scheduled else 3)
     assert sum(one.received for one in connection.streams) == count * 300_000
     assert sum(one.received for each in server.connections for one in each.streams) == count * 100
@@ -202,6 +203,18 @@ def test_a_stream_is_opened_afresh_only_where_the_scenario_says_so(tmp_path: Pat
 # --- sessions ----------------------------------------------------------------------------------
 
 
+def often(one: Scenario, times: int) -> Scenario:
+    """The same, in which what is repeated for a time is repeated so many times, however long that takes."""
+    (client,) = one.clients
+    (scope,) = client.scenario
+    assert isinstance(scope, m.ClientScope)
+    threads = tuple(
+        tuple(replace(op, value=m.Count(times)) if isinstance(op, x.Repeat) else op for op in thread)
+        for thread in scope.threads
+    )
+    return replace(one, clients=(replace(client, scenario=(replace(scope, threads=threads),)),))
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"tls.version": "1.2"}, {"tls.connection_id": "sni"}],
@@ -209,11 +222,11 @@ def test_a_stream_is_opened_afresh_only_where_the_scenario_says_so(tmp_path: Pat
 )
 def test_sessions_are_resumed(tmp_path: Path, options: dict[str, str]) -> None:
     """Each connection that is to goes on with the session of one before; those that aren't say nothing."""
-    scenario = configured(certify(handshakes(seconds=50 * ms, connections=2, resume=True)), options)
+    scenario = configured(certify(often(handshakes(connections=2, resume=True), 3)), options)
     _, client = carried(scenario, tmp_path, transport="tls")
     resumed = [one.resumed for one in client.connections]
-    assert resumed.count(None) == 2
-    assert resumed.count(True) == len(resumed) - 2 >= 2
+    assert (resumed.count(None), resumed.count(True)) == (2, 2 * 3)
+    assert len(resumed) == 2 + 2 * 3
 
 
 def test_sessions_are_resumed_with_many_streams(tmp_path: Path) -> None:
@@ -231,11 +244,11 @@ def test_sessions_are_resumed_with_many_streams(tmp_path: Path) -> None:
 def test_early_data_goes_with_the_handshake(tmp_path: Path) -> None:
     """Over QUIC, with a session to go on with; each connection tells that it was taken."""
     pytest.importorskip("aioquic")
-    scenario = certify(handshakes(seconds=100 * ms, connections=2, early_data=True))
+    scenario = certify(often(handshakes(connections=2, early_data=True), 3))
     _, client = carried(scenario, tmp_path, transport="quic")
     assert [one.early_data for one in client.connections].count(None) == 2
     resumed = [one for one in client.connections if one.resumed is not None]
-    assert resumed
+    assert len(resumed) == 2 * 3
     assert all(one.resumed and one.early_data for one in resumed)
 
 
@@ -273,10 +286,10 @@ def test_quic_has_the_same(tmp_path: Path, scenario: Scenario) -> None:
     assert all(one.stream < FRESH for each in client.connections for one in each.streams)
 
 
-def exchanged(size: int, *, answers: int = 30) -> Scenario:
+def exchanged(size: int, *, answers: int = 30, patience_ms: int = 20_000) -> Scenario:
     """Thirty datagrams there, and so many back, outside of any stream."""
-    near = m.Iterate(m.Count(30), (x.SendDatagram(size), x.ReceiveDatagram(500)))
-    far = m.Iterate(m.Count(answers), (x.ReceiveDatagram(500), x.SendDatagram(7)))
+    near = m.Iterate(m.Count(30), (x.SendDatagram(size), x.ReceiveDatagram(patience_ms)))
+    far = m.Iterate(m.Count(answers), (x.ReceiveDatagram(patience_ms), x.SendDatagram(7)))
     ends = m.Connection((near,)), m.Connection((far,))
     return certify(m.Scenario("x", (m.Client((DIAL,), ends[:1], certificate_authorities=(0,)),), (m.Server(ends[1:]),)))
 
@@ -295,7 +308,7 @@ def test_datagrams_are_counted_at_both_ends(tmp_path: Path) -> None:
 def test_a_datagram_that_never_comes_is_no_failure(tmp_path: Path) -> None:
     """After its time, what follows goes on."""
     pytest.importorskip("aioquic")
-    quick = exchanged(5, answers=29)
+    quick = exchanged(5, answers=29, patience_ms=500)
     _, client = carried(quick, tmp_path, transport="quic")
     assert client.connections[0].datagrams is not None
     assert client.connections[0].datagrams[1] <= 29

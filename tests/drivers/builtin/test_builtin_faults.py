@@ -207,15 +207,17 @@ def test_a_connection_that_fails_ends_alone(tmp_path: Path, said: bytes, by_rese
 
 
 def _until_read(address: str, connection: socket.socket) -> None:
-    """Wait until the server has taken what was sent: a reset would take it away."""
+    """Wait until the server has got and taken what was sent: a reset would take it away."""
     port, ours = int(address.rpartition(":")[2]), connection.getsockname()[1]
-    wanted = (f"{port:04X}", f"{ours:04X}")
+    near, far = (f"{ours:04X}", f"{port:04X}"), (f"{port:04X}", f"{ours:04X}")
     while True:
+        waiting = {}
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
-            ends = (fields[1].rpartition(":")[2], fields[2].rpartition(":")[2])
-            if ends == wanted and int(fields[4].partition(":")[2], 16) == 0:
-                return
+            unsent, unread = (int(one, 16) for one in fields[4].split(":"))
+            waiting[fields[1].rpartition(":")[2], fields[2].rpartition(":")[2]] = (unsent, unread)
+        if waiting.get(near, (1, 0))[0] == 0 and waiting.get(far, (0, 1))[1] == 0:
+            return
 
 
 def test_a_server_out_of_descriptors_says_so_and_goes_on(tmp_path: Path) -> None:

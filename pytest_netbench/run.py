@@ -76,10 +76,13 @@ class Trial:
     def narrow(self) -> bool:
         """Whether each side is one process with one thread, for which a processor is enough."""
         sides = {Role.SERVER: self.scenario.servers, Role.CLIENT: self.scenario.clients}
-        return all(
-            len(hosts) == 1 and self.driver(role).one_thread and self.options_of(role).get("processes", 1) == 1
-            for role, hosts in sides.items()
-        )
+        return all(len(hosts) == 1 and self._on_one_thread(role) for role, hosts in sides.items())
+
+    def _on_one_thread(self, role: Role) -> bool:
+        driver, chosen = self.driver(role), self.options_of(role)
+        framed = chosen.get("multiplex", self.analysis.streams_per_connection > 1)
+        several = chosen.get("processes", 1) > 1 or chosen.get("multithreaded") or (framed and driver.multiplex_env)
+        return driver.one_thread and not several
 
     def options_of(self, role: Role, index: int = 0) -> Mapping[str, Any]:
         """The options of one host of a side, with those that it takes by itself because of the other side."""

@@ -93,7 +93,7 @@ class Ring:
 
         async def play(scenario: Scenario, factor: Fraction) -> Round:
             self._take(scenario, factor)
-            return await self._discard(REF)
+            return await self._discard(REF, alone=True)
 
         self._set(await pilot(play, self._scenario, gated, in_time, whole_seconds=self._whole_seconds))
 
@@ -121,9 +121,10 @@ class Ring:
                 if (fitting := fitted(self.length, done.duration_s)) != self.length:
                     self._set(fitting)
 
-    async def _discard(self, name: str) -> Round:
+    async def _discard(self, name: str, *, alone: bool = False) -> Round:
+        """Run one that isn't counted; ``alone``: only its time matters, no smaller one need follow for a slope."""
         self._discarded += 1
-        return await self._round(name, -self._discarded)
+        return await self._round(name, -self._discarded, alone=alone)
 
     async def play(self, name: str) -> Round:
         """Run one round of an arm."""
@@ -131,9 +132,10 @@ class Ring:
         self.rounds.append(done)
         return done
 
-    async def _round(self, name: str, index: int) -> Round:
+    async def _round(self, name: str, index: int, *, alone: bool = False) -> Round:
+        trial = replace(self._trials[name], smaller=None) if alone else self._trials[name]
         try:
-            return await self._bench.round_of(self._trials[name], index, self._contenders[name])
+            return await self._bench.round_of(trial, index, self._contenders[name])
         except NetbenchError as error:
             raise type(error)(f"arm {name} ({self._contenders[name].label}): {error}") from None
 

@@ -164,7 +164,8 @@ class Driver:
     commands; ``toolchain``: commands whose output says with what; ``out``: what stands in the place of ``$OUT``.
     ``cpu``: how CPU time is had where the driver tells that of its whole process only. ``meets``: options that it
     takes by itself where the other side is of that family. ``modules``: of Python, that it needs; on other hosts it
-    says itself that they are missing. ``one_thread``: a process of it never uses more than one processor.
+    says itself that they are missing. ``one_thread``: a process of it never uses more than one processor,
+    unless it is told to (``multithreaded``, ``multiplex_env``).
     ``profiles``: it samples itself where ``NETBENCH_PROFILE`` names a file for
     folded stacks. ``qlogs``: it writes qlogs into the folder that ``QLOGDIR`` names.
     """

@@ -125,6 +125,7 @@ _EVERY: Mapping[str, Check] = {
     "env": environment,
     "install": text,
     "library": text,
+    "one_thread": boolean,
     "options": _options,
     "path": folders,
     "qlogs": boolean,

@@ -111,6 +111,7 @@ def _row(name: str, real: _Real) -> Driver:
         multiplexes=real.transport is Transport.TCP,
         multiplex_env=_MULTIPLEXED if real.transport is Transport.TCP else {},
         library=real.library,
+        one_thread=True,
     )
 
 

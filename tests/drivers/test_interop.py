@@ -14,6 +14,7 @@ from pytest_netbench.cli.main import main
 from pytest_netbench.drivers import install, registry
 from pytest_netbench.drivers.adapter import container, interop
 from pytest_netbench.drivers.driver import Driver
+from pytest_netbench.drivers.job import Watch
 from pytest_netbench.drivers.support import check
 from pytest_netbench.drivers.version import version_of
 from pytest_netbench.errors import Unsupported
@@ -35,6 +36,8 @@ www, downloads, certs = (pathlib.Path(one) for one in sys.argv[1:4])
 if os.environ["TESTCASE"] not in ("transfer", "multiconnect"):
     print("can't do", os.environ["TESTCASE"])
     sys.exit(127)
+if "QLOGDIR" in os.environ:
+    pathlib.Path(os.environ["QLOGDIR"], os.environ["ROLE"] + ".sqlog").write_text("{}")
 if os.environ["ROLE"] == "server":
     assert (certs / "cert.pem").read_text() and (certs / "priv.key").read_text()
     listener = socket.create_server((sys.argv[4], int(sys.argv[5])))
@@ -67,12 +70,12 @@ def small(folder: Path, *, places: bool = True, **more: Any) -> Driver:
     return registry.table({"mine": section})["mine"]
 
 
-async def play(driver: Driver, scenario: Scenario, folder: Path) -> list[HostReport]:
+async def play(driver: Driver, scenario: Scenario, folder: Path, watch: Watch | None = None) -> list[HostReport]:
     """A round between both ends."""
     scenario = certify(scenario)
     scenario.write(folder / "scenario.json")
     async with serving({"mine": driver}, folder) as address:
-        await Round(address, folder / "scenario.json", folder / "results", "mine").play()
+        await Round(address, folder / "scenario.json", folder / "results", "mine", watch=watch).play()
     return [read_host(folder / "results" / role.value, driver, scenario, role, 0, role.value) for role in Role]
 
 
@@ -111,6 +114,19 @@ async def test_a_file_that_differs_is_told(spoil: str, pad: str, why: str, tmp_p
     driver = small(tmp_path, env={"SPOIL": spoil, "PAD": pad})
     scenario = download(50_000)
     assert f"client: {why}" in reasons(scenario, await play(driver, scenario, tmp_path))
+
+
+def qlogs(folder: Path, role: Role) -> list[Path]:
+    return sorted((folder / "results" / role.value).glob("*qlog"))
+
+
+@pytest.mark.parametrize("watch", [Watch.QLOG, None])
+@pytest.mark.parametrize("places", [True, pytest.param(False, marks=needs_mounts)])
+async def test_qlogs_are_kept_where_they_are_asked_for(places: bool, watch: Watch | None, tmp_path: Path) -> None:
+    """Of the server, and of each client's command; in a round that is measured no program is told to write them."""
+    scenario = download(50_000, connections=2)
+    assert reasons(scenario, await play(small(tmp_path, places=places), scenario, tmp_path, watch)) == ()
+    assert [len(qlogs(tmp_path, role)) for role in Role] == ([1, 2] if watch else [0, 0])
 
 
 async def test_a_test_case_that_it_has_not_is_unsupported(tmp_path: Path) -> None:
@@ -165,6 +181,17 @@ def test_quic_go_keeps_the_contract(scenario: Scenario, tmp_path: Path, monkeypa
     (test,) = json.loads((tmp_path / "netbench-results/results.json").read_text())["tests"]
     assert test["rounds"][0]["validity"] == []
     assert "quic-go as server doesn't tell" in test["note"]
+
+
+@pytest.mark.real
+async def test_quic_go_writes_qlogs(tmp_path: Path) -> None:
+    """Both ends say what was sent and received, each in a file of its own."""
+    driver = registry.table({"mine": quic_go()})["mine"]
+    await play(driver, download(50_000), tmp_path, Watch.QLOG)
+    for role in Role:
+        (path,) = qlogs(tmp_path, role)
+        assert "packet_sent" in path.read_text()
+        assert "packet_received" in path.read_text()
 
 
 @pytest.mark.real

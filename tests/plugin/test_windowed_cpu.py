@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.plugin.conftest import results
+from tests.plugin.conftest import PLAYED, results
 
 TOOL = """
 import signal, socket, sys, time
@@ -70,3 +70,37 @@ def test_a_whole_process_is_never_gated(pytester: pytest.Pytester, tool: str) ->
     outcome = pytester.runpytest_subprocess("-k", "nothing")
     outcome.assert_outcomes(failed=1)
     outcome.stdout.fnmatch_lines(["*client.cpu_per_op can't be gated with this driver: it covers its whole process*"])
+
+
+TOO_SHORT = """
+from dataclasses import replace
+from pytest_netbench import run
+
+played = run.carry_out
+
+async def carry_out(stage):
+    done, size = await played(stage), stage.trial.analysis.server_to_client_bytes
+    flat = ("the slope needs more bytes",) if stage.trial.smaller is not None and size < 4_000_000 else ()
+    cost = {"client.cpu_per_byte": done.metrics["client.cpu_per_op"]}
+    return replace(done, duration_s=size * 40e-9, metrics=cost, validity=flat)
+
+run.carry_out = carry_out
+"""
+GATED = """
+import pytest
+from pytest_netbench import Gate, MB, download
+
+@pytest.mark.netbench(scenario=download(1 * MB), gate={"client.cpu_per_byte": Gate()})
+def test_download(netbench):
+    netbench.run().no_regression()
+"""
+
+
+def test_rounds_that_are_too_short_for_a_slope_become_longer(project: pytest.Pytester) -> None:
+    """A pilot looks at their time alone: both sizes cost the same there, which isn't what it is asked."""
+    project.makeconftest(PLAYED.replace("EFFECT", "0") + TOO_SHORT)
+    project.makepyfile(test_it=GATED)
+    outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab=as-is,as-is")
+    outcome.assert_outcomes(passed=1)
+    (test,) = results(project)["tests"]
+    assert test["verdict"]["comparison"]["scale"] == 4

@@ -17,6 +17,7 @@ from pytest_netbench.ab.standards import Standards
 from pytest_netbench.drivers.choice import check_options, of_side
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Unsupported, UsageError
+from pytest_netbench.gate.mode import Choice
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
@@ -96,8 +97,8 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         budget=wanted.budget if share is None else share,
         contest=made,
         mode=chosen.gate,
-        length=chosen.length.over(wanted.length),
-        command=command.measure(item.config, item.nodeid),
+        length=Choice.GIVEN if chosen.save else chosen.length.over(wanted.length),  # stored numbers are of such rounds
+        command=command.measure(item.config, item.nodeid, given_length=bool(made and chosen.save)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,18 @@ def test_two_runs_that_store_the_same_baseline_lose_nothing(tmp_path: Path) -> N
         thread.join()
     assert set(read(path).tests) == {f"test_{number}" for number in range(8)}
     assert [one.name for one in path.parent.iterdir()] == ["main.json"]
+
+
+def test_a_lock_that_is_somebody_elses_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link in its place isn't followed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = place(tmp_path, "main")
+    save(path, session(record()), "")
+    (lock,) = tmp_path.glob("netbench-*.lock")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ResultsError, match=r"its lock .* can.t be had"):
+        save(path, session(record()), "")
 
 
 def test_a_baseline_is_named_or_a_path_and_may_have_its_own_tolerance(tmp_path: Path) -> None:

@@ -292,11 +292,11 @@ def test_the_same_program_is_said_to_be(now: dict[str, str], words: str) -> None
 
 
 def test_facts_that_are_others_each_time_are_no_environment() -> None:
-    """The id of a cloud's instance, its zone, how well its clock is kept: also in a file that has them."""
-    passing = {"instance": "i-1", "zone": "a", "clock_offset_s": 1e-5}
+    """A cloud's instance, its zone, memory to the page, how well a clock is kept: also in a file that has them."""
+    passing = {"instance": "i-1", "zone": "a", "clock_offset_s": 1e-5, "memory": 16_766_509_056}
     baseline = stored(record(hosts=({**HOST, **passing},)))
-    assert not {"instance", "zone"} & set(next(iter(baseline.environments.values()))["hosts"][0])  # type: ignore[index]
-    old = {key: {**one, "hosts": [{**HOST, **passing}]} for key, one in baseline.environments.items()}
+    assert not {"instance", "zone", "memory"} & set(next(iter(baseline.environments.values()))["hosts"][0])  # type: ignore[index]
+    old = {key: {**one, "memory": 4096, "hosts": [{**HOST, **passing}]} for key, one in baseline.environments.items()}
     assert held(replace(baseline, environments=old), record(hosts=({**HOST, "instance": "i-2"},)))[0] is Verdict.PASS
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -213,6 +214,7 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         judged=session.judged,
         spend=session.budget.spend,
         standards=standards(session, made.spec),
+        elsewhere=frozenset(Path(name).name for name in _on_image(session.provider_settings)),
     )
 
 
@@ -225,6 +227,12 @@ def standards(session: Session, wanted: Spec) -> Standards:
     if not wanted.gate:
         return Standards()
     return Standards(session.references, session.acceptances(arms), session.calibration)
+
+
+def _on_image(settings: Mapping[str, object]) -> Mapping[str, object]:
+    """The programs that a provider's section says are on its hosts."""
+    found = settings.get("programs")
+    return found if isinstance(found, Mapping) else {}
 
 
 class Clock(Protocol):

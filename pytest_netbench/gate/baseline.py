@@ -26,10 +26,10 @@ TRIPWIRE_ONLY = "stored numbers are a tripwire only"
 STRONGER = f"{TRIPWIRE_ONLY}: `netbench ab REF CAND` runs both in one session and decides"
 
 _PASSING = frozenset(
-    {"name", "address", "instance", "zone", "phc_error_bound_ns"}
+    {"hash", "name", "address", "instance", "zone", "memory", "phc_error_bound_ns"}
     | {f"clock_{what}" for what in ("source", "stratum", "offset_s", "rms_s", "error_bound_s", "state")}
 )
-"""Facts of a host that are others each time, on the same kind of machine."""
+"""Facts that are others each time on the same kind of machine: a virtual one's memory differs by some pages."""
 
 _SHORT = 12  # digits of a commit that people see
 
@@ -158,10 +158,9 @@ def gated(test: TestRecord, name: str, bounds: tuple[float, float], known: Known
 
 def facts_of(test: TestRecord, machine: Mapping[str, object]) -> dict[str, object]:
     """Where a test was measured: its provider, what is known of its hosts, and of this machine where they are on it."""
-    hosts = [{key: value for key, value in host.items() if key not in _PASSING} for host in test.hosts]
-    here = all(host.get("kernel") in {machine.get("kernel"), None} for host in hosts)
-    known = {name: fact for name, fact in machine.items() if name != "hash"} if here else {}
-    return {**known, "provider": test.provider, "driver": test.driver, "hosts": hosts}
+    here = all(host.get("kernel") in {machine.get("kernel"), None} for host in test.hosts)
+    known = machine if here else {}
+    return _lasting({**known, "provider": test.provider, "driver": test.driver, "hosts": list(test.hosts)})
 
 
 # --- the tripwire ------------------------------------------------------------------------------
@@ -278,9 +277,9 @@ def _ends(stored: Summary, found: Summary) -> Interval | None:
 
 
 def _lasting(facts: Mapping[str, object]) -> dict[str, object]:
-    """Facts as a baseline has them, without those that pass: earlier versions stored these, too."""
-    hosts = facts.get("hosts")
-    if not isinstance(hosts, list):
-        return dict(facts)
-    kept = [{key: value for key, value in one.items() if key not in _PASSING} for one in hosts if isinstance(one, dict)]
-    return {**facts, "hosts": kept}
+    """Facts without those that pass; earlier versions stored these, too."""
+    kept = {name: fact for name, fact in facts.items() if name not in _PASSING}
+    hosts = kept.get("hosts")
+    if isinstance(hosts, list):
+        kept["hosts"] = [_lasting(one) for one in hosts if isinstance(one, Mapping)]
+    return kept

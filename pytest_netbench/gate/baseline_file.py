@@ -100,7 +100,10 @@ def _alone(path: Path) -> Iterator[None]:
     One lock for all baselines of a user: it is held for a moment. Its file stays: who waits for it has it open.
     """
     lock = Path(tempfile.gettempdir()) / f"netbench-{os.getuid()}-baselines.lock"
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ResultsError(f"can't write {path}: its lock {lock} can't be had: {error.strerror}") from error
     until = time.monotonic() + _LOCK_DEADLINE
     try:
         while not _take(descriptor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -153,11 +153,15 @@ def placed(row: Driver, folder: Path) -> Driver:
     return replace(made, name=f"{row.name}{MARK}{mark}", paths=(str(folder), *made.paths), build="")
 
 
-def used(drivers: Mapping[Role, Sequence[Driver]]) -> dict[str, str]:
-    """The SHA-256 of what both sides run, by side, driver and program: ``server: mine/nb-server``."""
+def used(drivers: Mapping[Role, Sequence[Driver]], elsewhere: Container[str] = ()) -> dict[str, str]:
+    """The SHA-256 of what both sides run, by side, driver and program: ``server: mine/nb-server``.
+
+    ``elsewhere``: names of programs that aren't this machine's.
+    """
     return {
         f"{role.value}: {row.name.partition(MARK)[0]}/{name}": fingerprint
         for role, rows in drivers.items()
         for row in rows
         for name, fingerprint in artifacts(row, role).items()
+        if name not in elsewhere
     }

@@ -77,7 +77,13 @@ def properties(test: TestRecord) -> list[tuple[str, str]]:
     for name, one in gated(test).items():
         head = f"netbench.{name}"
         made.append((f"{head}.verdict", one.state.value))
-        numbers = {"effect": one.effect, "p": one.p, "detectable": one.detectable, "e_value": one.evidence}
+        numbers = {
+            "effect": one.effect,
+            "p": one.p,
+            "detectable": one.detectable,
+            "required": one.required,
+            "e_value": one.evidence,
+        }
         made += [(f"{head}.{key}", f"{value:.6g}") for key, value in numbers.items() if value is not None]
         if one.interval is not None:
             made.append((f"{head}.ci", f"{one.interval.low:.6g} {one.interval.high:.6g}"))

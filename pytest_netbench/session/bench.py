@@ -51,7 +51,10 @@ def no_budget(_seconds: float) -> None:
 
 @dataclass
 class Netbench:
-    """Runs the rounds of one test; yielded by the fixture ``netbench``."""
+    """Runs the rounds of one test; yielded by the fixture ``netbench``.
+
+    ``elsewhere``: names of programs that hosts have of their own, so that this machine's copy says nothing of them.
+    """
 
     plan: Plan
     fleet: Fleet
@@ -64,6 +67,7 @@ class Netbench:
     contend: Callable[[Arms, Link | None], Contest] = no_arms
     spend: Callable[[float], None] = no_budget
     standards: Standards = field(default_factory=Standards)
+    elsewhere: frozenset[str] = frozenset()
     judged: dict[str, Result] = field(default_factory=dict)
     scenario: Scenario | None = None
     rounds: list[Round] = field(default_factory=list)
@@ -214,7 +218,7 @@ class Netbench:
             verdicts=self.result.verdicts if self.result else {},
             comparison=self.result.comparison if self.result else None,
             gates={name: (one.fail_above, one.must_detect) for name, one in all_limits(self.plan.spec.gate).items()},
-            programs=used(self.plan.drivers),
+            programs=used(self.plan.drivers, self.elsewhere),
             command=self.plan.command,
         )
 

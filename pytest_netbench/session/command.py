@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_netbench.gate.mode import Choice
 from pytest_netbench.settings.options import OPTIONS, Option, given
 
 if TYPE_CHECKING:
@@ -28,8 +29,13 @@ def repeat(config: pytest.Config, nodeid: str) -> str:
     return _line(config, nodeid, _ONCE)
 
 
-def measure(config: pytest.Config, nodeid: str) -> str:
-    """The same with what its numbers depend on, and nothing else."""
+def measure(config: pytest.Config, nodeid: str, *, given_length: bool = False) -> str:
+    """The same with what its numbers depend on, and nothing else.
+
+    ``given_length``: rounds are as the scenario says, though two arms would look for their length.
+    """
+    if given_length:
+        return f"{_line(config, nodeid, _NO_NUMBERS | {'length'})} --netbench-length={Choice.GIVEN.value}"
     return _line(config, nodeid, _NO_NUMBERS)
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -17,6 +18,7 @@ from pytest_netbench.ab.standards import Standards
 from pytest_netbench.drivers.choice import check_options, of_side
 from pytest_netbench.drivers.support import check
 from pytest_netbench.errors import BuildError, DriverMissing, NetbenchError, Unsupported, UsageError
+from pytest_netbench.gate.mode import Choice
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.lock import machine_lock
 from pytest_netbench.hosts.provider import Provider, ProviderContext
@@ -96,8 +98,8 @@ def plan(session: Session, item: pytest.Item, pair: tuple[str, str]) -> Plan:
         budget=wanted.budget if share is None else share,
         contest=made,
         mode=chosen.gate,
-        length=chosen.length.over(wanted.length),
-        command=command.measure(item.config, item.nodeid),
+        length=Choice.GIVEN if chosen.save else chosen.length.over(wanted.length),  # stored numbers are of such rounds
+        command=command.measure(item.config, item.nodeid, given_length=bool(made and chosen.save)),
     )
 
 
@@ -212,6 +214,7 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         judged=session.judged,
         spend=session.budget.spend,
         standards=standards(session, made.spec),
+        elsewhere=frozenset(Path(name).name for name in _on_image(session.provider_settings)),
     )
 
 
@@ -224,6 +227,12 @@ def standards(session: Session, wanted: Spec) -> Standards:
     if not wanted.gate:
         return Standards()
     return Standards(session.references, session.acceptances(arms), session.calibration)
+
+
+def _on_image(settings: Mapping[str, object]) -> Mapping[str, object]:
+    """The programs that a provider's section says are on its hosts."""
+    found = settings.get("programs")
+    return found if isinstance(found, Mapping) else {}
 
 
 class Clock(Protocol):

@@ -188,6 +188,9 @@ class Recorder:
         record = session_record(session_of(self._config), self._parcels)
         try:
             record = replace(record, notes=self._notes(record))
+        except NetbenchError as error:  # what was measured is written all the same
+            self._error = error
+        try:
             self._folder.write(record, self._parcels)
             self._config.hook.pytest_netbench_report(config=self._config, session=record)
             self._publish(record)

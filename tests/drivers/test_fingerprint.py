@@ -13,6 +13,7 @@ from pytest_netbench.drivers.build import at
 from pytest_netbench.drivers.builtin_row import ROWS
 from pytest_netbench.drivers.driver import Command, Driver
 from pytest_netbench.drivers.fingerprint import CODE, artifacts, programs
+from pytest_netbench.gate.contenders import used
 from pytest_netbench.roles import Role
 from tests.test_architecture import TREES, _reached
 
@@ -90,6 +91,12 @@ def test_what_isnt_here_has_no_fingerprint(tmp_path: Path) -> None:
     made = at(row("$OUT/server"), tmp_path / "absent")
     assert artifacts(made, S) == {}
     assert programs(made, S) == programs(made, S)
+
+
+def test_programs_that_hosts_have_of_their_own_are_left_out(tmp_path: Path) -> None:
+    """A copy on this machine says nothing of them."""
+    made = at(row("$OUT/server"), folder(tmp_path / "out", server="s", client="c"))
+    assert list(used({S: [made], C: [made]}, {"server"})) == ["client: mine/client"]
 
 
 @pytest.mark.parametrize("name", ["tcp", "quic"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pytest_netbench.gate.anytime import SCALES, evidence
+from pytest_netbench.gate.pairs import blocks, ratios
+from tests.gate.gate_cases import CPU, spoilt
+from tests.gate.gate_cases import pairs as some_pairs
 from tests.gate.simulation import MODERATE, NOISY, ORDERED, QUIET, Noise, pairs
 
 TAU = math.log(1.01)
@@ -46,6 +50,15 @@ def test_nothing_says_nothing() -> None:
     assert evidence([], TAU) == evidence([[], []], TAU) == 1
 
 
+def test_blocks_stay_whole_where_a_pair_is_left_out() -> None:
+    """The other pair of its block counts alone; no later block is shifted, whose order another coin decided."""
+    run = some_pairs(6)
+    run[1] = replace(run[1], ref=spoilt(run[1].ref, "stolen", exogenous=True))
+    found = blocks(run, CPU)
+    assert [len(one) for one in found] == [1, 2, 2]
+    assert [one for block in found for one in block] == ratios([run[0], *run[2:]], CPU)
+
+
 @given(BLOCKS, RATIO, st.floats(0, 1))
 def test_more_cost_never_speaks_less_for_a_regression(blocks: list[list[float]], one: float, more: float) -> None:
     """It rises with each ratio: what holds where the truth is the tolerance holds for all below."""
@@ -64,8 +77,8 @@ def test_no_shape_of_noise_is_assumed() -> None:
     rng = np.random.default_rng(12)
     wild = 0.05 * rng.standard_cauchy((5_000, 60))
     together = np.repeat(rng.choice((-1, 1), (5_000, 30)) * rng.exponential(0.05, (5_000, 30)), 2, axis=1)
-    for ratios in (wild, together):
-        assert reached(ratios, 0.0) <= stats.binom.ppf(0.999, 5_000, 0.01)
+    for drawn in (wild, together):
+        assert reached(drawn, 0.0) <= stats.binom.ppf(0.999, 5_000, 0.01)
 
 
 def test_pairs_that_deviate_together_would_break_a_bet_on_each() -> None:

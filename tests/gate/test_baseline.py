@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,18 @@ def test_two_runs_that_store_the_same_baseline_lose_nothing(tmp_path: Path) -> N
     assert [one.name for one in path.parent.iterdir()] == ["main.json"]
 
 
+def test_a_lock_that_is_somebody_elses_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link in its place isn't followed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = place(tmp_path, "main")
+    save(path, session(record()), "")
+    (lock,) = tmp_path.glob("netbench-*.lock")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ResultsError, match=r"its lock .* can.t be had"):
+        save(path, session(record()), "")
+
+
 def test_a_baseline_is_named_or_a_path_and_may_have_its_own_tolerance(tmp_path: Path) -> None:
     """A second one, the last release's, catches what creeps in below the tolerance of the first."""
     path = place(tmp_path, "v1")
@@ -279,11 +292,11 @@ def test_the_same_program_is_said_to_be(now: dict[str, str], words: str) -> None
 
 
 def test_facts_that_are_others_each_time_are_no_environment() -> None:
-    """The id of a cloud's instance, its zone, how well its clock is kept: also in a file that has them."""
-    passing = {"instance": "i-1", "zone": "a", "clock_offset_s": 1e-5}
+    """A cloud's instance, its zone, memory to the page, how well a clock is kept: also in a file that has them."""
+    passing = {"instance": "i-1", "zone": "a", "clock_offset_s": 1e-5, "memory": 16_766_509_056}
     baseline = stored(record(hosts=({**HOST, **passing},)))
-    assert not {"instance", "zone"} & set(next(iter(baseline.environments.values()))["hosts"][0])  # type: ignore[index]
-    old = {key: {**one, "hosts": [{**HOST, **passing}]} for key, one in baseline.environments.items()}
+    assert not {"instance", "zone", "memory"} & set(next(iter(baseline.environments.values()))["hosts"][0])  # type: ignore[index]
+    old = {key: {**one, "memory": 4096, "hosts": [{**HOST, **passing}]} for key, one in baseline.environments.items()}
     assert held(replace(baseline, environments=old), record(hosts=({**HOST, "instance": "i-2"},)))[0] is Verdict.PASS
 
 

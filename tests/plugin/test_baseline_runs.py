@@ -102,6 +102,32 @@ def test_arms_that_are_also_held_against_stored_numbers_run_rounds_of_that_lengt
     assert {"ping_1KB.p50", "ping_1KB.p50 (against main)"} <= set(found["metrics"])
 
 
+def test_a_baseline_that_cant_be_written_takes_no_results_with_it(project: pytest.Pytester) -> None:
+    """What was measured stands in the result folder; the run doesn't end well."""
+    play(project)
+    project.makepyfile(test_ping=GATED)
+    (project.path / ".netbench").write_text("in the way")
+    outcome = project.runpytest_subprocess("test_ping.py", "--netbench-save", "main")
+    assert outcome.ret == pytest.ExitCode.INTERNAL_ERROR
+    outcome.stdout.fnmatch_lines(["netbench: can't write *.netbench/baselines/main.json: *"])
+    assert results(project)["tests"][0]["rounds"]
+
+
+def test_arms_whose_numbers_are_stored_run_rounds_of_that_length(project: pytest.Pytester) -> None:
+    """Else a later session would be held against numbers of longer rounds; the file has the arms' command."""
+    play(project)
+    project.makepyfile(test_ping=GATED.replace('length="given", ', ""))
+    options = ("--netbench-ab", "as-is,as-is", "--netbench-save", "main")
+    project.runpytest_subprocess("test_ping.py", *options).assert_outcomes(passed=1)
+    assert results(project)["tests"][0]["verdict"]["comparison"]["scale"] == 1
+    whole = json.loads((project.path / ".netbench" / "baselines" / "main.json").read_text())
+    (entry,) = whole["tests"].values()
+    assert (
+        entry["ref"]["cmd"] == "pytest 'test_ping.py::test_ping[tcp]' --netbench-ab=as-is,as-is --netbench-length=given"
+    )
+    assert entry["metrics"]["ping_1KB.p50"]["n_req"] > 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -10,7 +10,6 @@ from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.errors import DriverMissing
 from pytest_netbench.result.metrics import measure
-from pytest_netbench.result.validity import Budgets
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.catalog import connect, download, ping, request_response, upload
 from pytest_netbench.scenario.certificates import certify
@@ -21,7 +20,6 @@ from tests import steady
 from tests.worker_rounds import Round, serving
 
 pytestmark = pytest.mark.real
-NO_PROMISE = Budgets(udp_drops=None)  # small default buffers drop datagrams on a loopback: that is QUIC's to repair
 REAL = ["s2n-tcp", "s2n-native-tls", "s2n-tls", "s2n-quic"]
 
 
@@ -45,7 +43,7 @@ async def reasons(driver: Driver, scenario: Scenario, folder: Path, **job: objec
         await one.play()
     hosts = [read_host(folder / "results" / role.value, driver, scenario, role, 0, role.value) for role in Role]
     assert measure(scenario, hosts).metrics["client.peak_rss"] > 0
-    return steady.reasons(scenario, hosts, armed=False, budgets=NO_PROMISE)
+    return steady.reasons(scenario, hosts, armed=False)
 
 
 SCENARIOS = {

@@ -22,6 +22,7 @@ from pytest_netbench.drivers.listening import (
     until_listening,
 )
 from pytest_netbench.drivers.sock_diag import Entry
+from tests.ipv6 import needs_ipv6
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -66,7 +67,7 @@ def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("asked")
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("address", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 def test_connections_that_are_not_closed_here_are_busy(address: str) -> None:
     """Until the server's process closes them; what it hasn't read is counted. The client's end isn't."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -129,6 +130,7 @@ def test_a_free_port_is_free_for_both() -> None:
     assert at("127.0.0.1", port, Transport.ANY) == []
 
 
+@needs_ipv6
 def test_ipv6_has_free_ports() -> None:
     """An address decides the family."""
     assert free_port("::1", Transport.TCP) > 0

@@ -93,7 +93,7 @@ def test_the_working_tree_is_slower_than_the_commit_that_it_stands_on(
     outcome.stdout.fnmatch_lines(["*response.p50: pass, *; accepted up to *: it sleeps now"])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_what_a_tripped_baseline_offers_decides(project: pytest.Pytester, repository: Path) -> None:
     """The file has commit, programs and command; the failure's own command builds that commit, and fails by pairs."""
     driver, slow = repository / "driver.py", (repository / "driver.py").read_text()

@@ -16,7 +16,7 @@ from pytest_netbench.cli.main import main
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.support import unsupported
 from pytest_netbench.errors import DriverMissing
-from pytest_netbench.result.validity import Budgets, judge
+from pytest_netbench.result.validity import judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.analysis import analyse
@@ -56,7 +56,7 @@ async def outcome(one: m.Scenario, folder: Path, server: str, client: str | None
         read_host(folder / "results" / role.value, registry.KNOWN[name], one, role, 0, role.value)
         for role, name in names.items()
     ]
-    return steady.reasons(one, hosts, armed=False, budgets=Budgets(udp_drops=None))
+    return steady.reasons(one, hosts, armed=False)
 
 
 def unfinished(*near: m.ConnectionOp) -> m.Scenario:

@@ -12,6 +12,7 @@ from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.catalog import connect, ping, request_response
 from pytest_netbench.telemetry.model import CpuScope, DriverReport, StreamBytes
 from tests.drivers.builtin.builtin_processes import HERE, dialling, run, scenario, serving, written
+from tests.ipv6 import needs_ipv6
 
 
 def _bytes(report: DriverReport) -> list[tuple[int, int]]:
@@ -43,6 +44,7 @@ def test_both_ends_report_the_same_connection(tmp_path: Path) -> None:
     assert client.seen.began_ns < far.last_byte_ns < near.first_byte_ns
 
 
+@needs_ipv6
 def test_a_server_on_every_address_writes_the_same_key(tmp_path: Path) -> None:
     """What a dual-stack socket calls an IPv4 address is written as the client writes it."""
     path = written(scenario((m.Send(0, 1),), (m.Receive(0, 1),)), tmp_path)

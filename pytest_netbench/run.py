@@ -225,10 +225,11 @@ async def clients(
         return tuple(str(one["address"]) for one in said)
 
     targets = [stage.target(host, peers) for host in stage.clients]
-    connecting: AbstractAsyncContextManager[Clients] = Coordinator.connect(
+    connecting = Clients.connect(
         CLIENT, targets, run=stage.run, deadline=CONNECT_DEADLINE, credentials=stage.fleet.credentials, lead=lead
     )
     async with connecting as coordinator:
+        coordinator.serving = serving
         await coordinator.run_till(NetbenchClient.READY, deadline=CONNECT_DEADLINE)
         yield coordinator
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeAlias, TypeVar
 
 from russula import transport
 from russula.errors import DeadlineExceeded, LocalProtocolError, RussulaError, WorkerLost
@@ -89,7 +89,7 @@ class Coordinator(Generic[W]):
         lease: float = LEASE,
         clock: Callable[[], int] = time.monotonic_ns,
         dial: Dial = transport.connect,
-    ) -> AsyncIterator[Coordinator[W]]:
+    ) -> AsyncIterator[Self]:
         """Connect to all workers at once, within ``deadline`` seconds; ``patience`` is ``run_till``'s own default.
 
         Workers over TCP need the coordinator's ``credentials`` of their run. A connection that breaks is had again
@@ -98,7 +98,7 @@ class Coordinator(Generic[W]):
         :raises DeadlineExceeded: names who doesn't listen.
         :raises RussulaError: if a worker speaks another protocol, or two have one name.
         """
-        made: Coordinator[W] = cls(protocol, clock, lead=lead, patience=patience)
+        made = cls(protocol, clock, lead=lead, patience=patience)
         terms = Terms(protocol, run, lease, clock, made._changed)
         made._add(targets, terms, _securing(credentials), dial)
         try:

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_netbench.playing import play
-from pytest_netbench.protocols import NetbenchClient, NetbenchServer
+from pytest_netbench.playing import Clients, Servers, play
+from pytest_netbench.protocols import CLIENT, NetbenchClient, NetbenchServer
 from russula import ActionFailed, Conversation, RussulaError
-from tests.russula.sides import DIALS, SERVES, Worker, clients, for_ever, listening, servers, target
+from tests.russula.sides import DIALS, SERVES, Worker, for_ever, listening, servers, target
 
 
-async def played(folder: Path, serves: dict[Any, Any], dials: dict[Any, Any]) -> RussulaError | None:
+async def by_hand(serving: Servers, dialling: Clients) -> None:
+    """The round as a test's author drives it."""
+    await serving.run_till(NetbenchServer.RUNNING, deadline=10)
+    await dialling.run_till(NetbenchClient.DONE, deadline=300)
+    await serving.run_till(NetbenchServer.DONE, deadline=10)
+
+
+async def by_us(serving: Servers, dialling: Clients) -> None:
+    """The round as the fixture `netbench` drives it."""
+    await play(serving, dialling, longest=300)
+
+
+@asynccontextmanager
+async def dials_to(serving: Servers, address: str, folder: Path) -> AsyncIterator[Clients]:
+    """The coordinator of one client, which knows whom it dials."""
+    async with Clients.connect(CLIENT, [target(address, folder)], run="r", deadline=10) as made:
+        made.serving = lambda: serving
+        yield made
+
+
+async def played(
+    folder: Path, serves: dict[Any, Any], dials: dict[Any, Any], drive: Any = by_us
+) -> RussulaError | None:
     """What a round of one server and one client came to."""
     places = (folder / "server", folder / "client")
     for one in places:
@@ -22,8 +46,8 @@ async def played(folder: Path, serves: dict[Any, Any], dials: dict[Any, Any]) ->
     workers = Worker({**SERVES, **serves}), Worker({**DIALS, **dials})
     async with listening(places[0], workers[0]) as there, listening(places[1], workers[1]) as here:
         try:
-            async with servers([target(there, folder)]) as serving, clients([target(here, folder)]) as dialling:
-                await play(serving, dialling, longest=300)
+            async with servers([target(there, folder)]) as serving, dials_to(serving, here, folder) as dialling:
+                await drive(serving, dialling)
         except RussulaError as error:
             return error
     return None
@@ -46,8 +70,9 @@ async def test_a_round_that_goes_well(tmp_path: Path) -> None:
     assert await played(tmp_path, {}, {}) is None
 
 
-async def test_a_server_that_fails_ends_the_round(tmp_path: Path) -> None:
-    """At once: its client would wait for ever, and then be blamed."""
+@pytest.mark.parametrize("drive", [by_us, by_hand])
+async def test_a_server_that_fails_ends_the_round(tmp_path: Path, drive: Any) -> None:
+    """At once, whoever drives it: its client would wait for ever, and then be blamed."""
     running = asyncio.Event()
 
     async def wait(talk: Conversation) -> None:
@@ -55,7 +80,7 @@ async def test_a_server_that_fails_ends_the_round(tmp_path: Path) -> None:
         await for_ever(talk)
 
     dies = fails("out of buffers", asyncio.Event(), after=running)
-    error = await played(tmp_path, {NetbenchServer.RUNNING: dies}, {NetbenchClient.RUNNING: wait})
+    error = await played(tmp_path, {NetbenchServer.RUNNING: dies}, {NetbenchClient.RUNNING: wait}, drive)
     assert "out of buffers" in str(error)
 
 

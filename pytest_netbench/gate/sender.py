@@ -16,8 +16,9 @@ from pytest_netbench.scenario.own_time import own_time
 if TYPE_CHECKING:
     from pytest_netbench.scenario.model import Scenario
 
-LIMITED = frozenset({"goodput", "goodput.slowest_client"})
-"""Metrics that say nothing of a transport that waits for its sender."""
+LIMITED = ("goodput", "goodput.slowest_client")
+LOADS = (".offered", ".achieved")
+"""Metrics, and ends of those of traces, that say nothing of a transport that waits for its sender."""
 
 ASKED = 0.9
 """From which share on the time that a round takes is what its scenario's own rates and pauses ask for."""
@@ -30,7 +31,7 @@ def refusal(name: str, scenario: Scenario, rate: float) -> str | None:
     """Why a metric can't be gated on a link of so many bytes per second, whatever the transport does; or None."""
     own, found = own_time(scenario), analyse(scenario)
     payload = max(found.client_to_server_bytes or 0, found.server_to_client_bytes or 0)
-    if name not in LIMITED or not payload or own < ASKED * payload / rate:
+    if not _depends(name) or not payload or own < ASKED * payload / rate:
         return None
     return (
         f"{name} is gated, but it would be what the scenario's own rates and pauses ask for: they take {own:.3g} s, "
@@ -40,7 +41,7 @@ def refusal(name: str, scenario: Scenario, rate: float) -> str | None:
 
 def limited(name: str, pairs: Sequence[Pair]) -> str | None:
     """Why a metric says nothing of the transport in these pairs, or None; medians count: any round may be late."""
-    if name not in LIMITED:
+    if not _depends(name):
         return None
     arms = {arm: [pair.rounds[arm] for pair in pairs] for arm in (REF, CAND)}
     asked = _medians({arm: [one.sending.asked for one in rounds if one.sending] for arm, rounds in arms.items()})
@@ -62,6 +63,10 @@ def idle_by_itself(one: Round) -> float | None:
     if one.sending is None or one.sending.idle is None or one.foreign is None:
         return None
     return max(0.0, one.sending.idle - one.foreign)
+
+
+def _depends(name: str) -> bool:
+    return name in LIMITED or name.endswith(LOADS)
 
 
 def _medians(values: Mapping[str, Sequence[float]]) -> dict[str, float]:

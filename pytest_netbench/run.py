@@ -21,6 +21,7 @@ from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchSe
 from pytest_netbench.result.foreign import foreign_share
 from pytest_netbench.result.metrics import Spent, measure, slopes, spent
 from pytest_netbench.result.model import Round
+from pytest_netbench.result.sender import sending
 from pytest_netbench.result.source import Beside, Place
 from pytest_netbench.result.validity import Budgets, from_outside, judge
 from pytest_netbench.roles import Role
@@ -276,6 +277,8 @@ def _collect(stage: Stage, serving: Servers, dialling: Clients, started: str) ->
         untold=tuple(dict.fromkeys(_untold(stage, reports))),
         exogenous=from_outside(stage.trial.scenario, stage.trial.analysis, reports),
         foreign=foreign_share(reports),
+        sending=sending(stage.trial.scenario, reports, metrics.get("goodput")),
+        environment={one.host: one.environment for one in reports if one.environment},
     )
     return done, spent(stage.trial.scenario, reports)
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from pytest_netbench.gate.course import Course
 from pytest_netbench.gate.decision import LEAST_CONFIRMING, LOOKS, confirmation, last_look, next_look
+from pytest_netbench.gate.environment import Meant
 from pytest_netbench.gate.estimate import LEAST
 from pytest_netbench.gate.order import order
-from pytest_netbench.gate.pairs import MOST_EXCLUDED, Pair, broken, too_many_excluded, usable
+from pytest_netbench.gate.pairs import MOST_EXCLUDED, Pair, broken, too_many_excluded, unequal, usable
 from pytest_netbench.result.model import Round
 from pytest_netbench.result.words import count
 
@@ -26,7 +27,8 @@ async def _nothing() -> None:
 class Interleaved:
     """Runs pairs; ``play`` carries out a round of one arm, ``renew`` puts fresh workers in the place of the used ones.
 
-    ``budget``: seconds for all of it, None for as many as it takes. ``screened`` and ``fresh`` keep what was run.
+    ``budget``: seconds for all of it, None for as many as it takes. ``meant``: what the arms change of their
+    environment. ``screened`` and ``fresh`` keep what was run.
     """
 
     play: Callable[[str], Awaitable[Round]]
@@ -34,6 +36,7 @@ class Interleaved:
     budget: float | None = None
     renew: Callable[[], Awaitable[None]] = _nothing
     clock: Callable[[], float] = time.monotonic
+    meant: Meant = field(default_factory=Meant)
     screened: list[Pair] = field(default_factory=list)
     fresh: list[Pair] = field(default_factory=list)
 
@@ -100,7 +103,8 @@ class Interleaved:
             pair = await self._pair(pairs, arms)
             if pairs is self.screened and len(pairs) == 1:
                 course.check(pair)
-            if (trouble := broken([pair])) is not None:
+            trouble = broken([pair]) or unequal([*self.screened[:1], pair], self.meant)
+            if trouble is not None:
                 return trouble
             counting = usable(pairs)
             if len(pairs) >= LOOKS[0] and too_many_excluded(pairs, counting):

@@ -25,6 +25,7 @@ from pytest_netbench.errors import DriverMissing
 from pytest_netbench.roles import Role
 from pytest_netbench.telemetry import proc
 from pytest_netbench.telemetry.host import Collector, Window, Writes
+from pytest_netbench.telemetry.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -92,6 +93,8 @@ class Execution:
         self._writes: Writes | None = None
         self._began_ns: int | None = None
         self._cpu_before = 0.0
+        self._command: tuple[str, ...] = ()
+        self._surroundings: Mapping[str, str] = {}
         self._reason = ""
 
     async def __aenter__(self) -> Self:
@@ -140,7 +143,7 @@ class Execution:
         except listening.PortTaken as error:
             raise DriverFailure(Reason.PORT, str(error)) from error
         await self._begin_window()
-        await self._watch()
+        await self._up()
         return {"address": endpoint(self.job.bind, self._port), "pid": process.pid}
 
     def _elsewhere(self) -> str:
@@ -199,7 +202,7 @@ class Execution:
         if not await self._within(self._arm.armed(), self.job.start_s, "arm"):
             await self._within(process.wait(), self.job.start_s, "end")
             raise self._ended(await process.wait(), "didn't arm")
-        await self._watch()
+        await self._up()
         return {"pid": process.pid}
 
     async def run_client(self, instant_ns: int) -> dict[str, Any]:
@@ -236,6 +239,7 @@ class Execution:
     def _start(self, arm: Arm | None = None) -> Process:
         call = self._invocation()
         argv, env = call.argv, dict(call.env)
+        self._command = argv
         if arm is not None and self.driver.arming is Arming.PIPE:
             env["NETBENCH_ARM"] = arm.descriptors
         elif arm is not None:
@@ -290,8 +294,9 @@ class Execution:
         with _storage(self._outbox):
             await self._collecting.enter_async_context(self._collector)
 
-    async def _watch(self) -> None:
-        """From now on it is recorded where its CPU time goes, if that is asked for."""
+    async def _up(self) -> None:
+        """It is up: what is around it is noted, and from now on where its CPU time goes, if that is asked for."""
+        self._surroundings = surroundings(self.job.bind, self._command, (self._inbox, self._outbox))
         if self.job.watch is Watch.PROFILE:
             recording = Recording(self.driver, self._running.tree(), self._outbox, self._inbox)
             await self._collecting.enter_async_context(profiled(recording))
@@ -372,24 +377,15 @@ class Execution:
                 "expected": expected,
                 "reason": self._reason or killed or ("" if expected else self._last_words),
             },
-            "counters": None if begin is None else _counters(begin, end),
+            "counters": None if begin is None else asdict(begin.until(end)),
             "starved": "" if begin is None else begin.starved(end),
             "use": None if begin is None else asdict(begin.use(end)),
             "clock_step_s": 0.0 if begin is None else begin.clock_step_s(end),
             "cpu_s": ended.cpu_s,
             "cpu_before_s": self._cpu_before,
             "peak_rss": max(ended.peak_rss or 0, 0 if collector is None else collector.peak_rss) or None,
+            "environment": self._surroundings,
             "problems": [collector.problem] if collector is not None and collector.problem else [],
         }
         with _storage(self._outbox):
             (self._outbox / HOST).write_text(json.dumps(record))
-
-
-def _counters(begin: Window, end: Window) -> dict[str, Any]:
-    grown = begin.until(end)
-    return {
-        "namespace": grown.namespace,
-        "tcp_retransmits": grown.tcp_retransmits,
-        "udp_rcvbuf_drops": grown.udp_rcvbuf_drops,
-        "allowances_exceeded": dict(grown.allowances_exceeded),
-    }

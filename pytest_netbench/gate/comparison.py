@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_netbench.errors import RunError, TooFewSamples, UnknownMetric, nearest
+from pytest_netbench.gate.environment import Meant
 from pytest_netbench.gate.estimate import estimate
-from pytest_netbench.gate.pairs import NoRatio, Pair, broken, ratios, shared, usable
+from pytest_netbench.gate.pairs import NoRatio, Pair, broken, ratios, shared, unequal, usable
+from pytest_netbench.gate.sender import limited
 from pytest_netbench.result.catalogue import describe
 from pytest_netbench.result.model import Better, Interval
 from pytest_netbench.result.result import Result
@@ -38,6 +40,7 @@ class Comparison:
     ref_label: str
     cand_label: str
     folder: str = ""
+    meant: Meant = field(default_factory=Meant)
 
     @property
     def ref(self) -> Result:
@@ -54,10 +57,11 @@ class Comparison:
 
         :raises UnknownMetric: if the rounds didn't give it.
         :raises TooFewSamples: below 3 pairs, or for a percentile that the pooled samples can't carry.
-        :raises RunError: if a round doesn't count that nothing outside has spoilt: to leave it out would favour an arm.
+        :raises RunError: if a round doesn't count that nothing outside has spoilt: to leave it out would favour an arm;
+            if the environment differs though no arm is meant to change it; for goodput that the application limits.
         """
         __tracebackhide__ = True
-        if (reason := broken(self.pairs)) is not None:
+        if (reason := broken(self.pairs) or unequal(self.pairs, self.meant)) is not None:
             raise RunError(f"{self.ref_label} and {self.cand_label} can't be compared: {reason}")
         counting = usable(self.pairs)
         if len(counting) < LEAST_FOR_INTERVAL:
@@ -65,6 +69,8 @@ class Comparison:
         for arm in ("ref", "cand"):
             if (scarce := too_few([pair.rounds[arm] for pair in counting], name)) is not None:
                 raise TooFewSamples(f"{arm}: {scarce}")
+        if (why := limited(name, counting)) is not None:
+            raise RunError(why)
         if name not in shared(counting):
             raise UnknownMetric(f"these rounds gave no {name!r} in both arms: {nearest(name, shared(counting))}")
         try:

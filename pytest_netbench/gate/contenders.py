@@ -15,7 +15,9 @@ from pytest_netbench.drivers.driver import Driver, OptionKind, OptionSpec
 from pytest_netbench.drivers.fingerprint import artifacts, programs
 from pytest_netbench.errors import DriverMissing, UsageError, nearest
 from pytest_netbench.gate.arms import CAND, MARK, REF, Arm, Arms
+from pytest_netbench.gate.environment import PATH, Meant
 from pytest_netbench.roles import Role
+from pytest_netbench.telemetry.surroundings import PROGRAM
 
 if TYPE_CHECKING:
     from pytest_netbench.hosts.model import Link
@@ -55,6 +57,13 @@ class Contender:
             for role in Role
         )
 
+    def means(self, other: Contender) -> Meant:
+        """What these arms are meant to change of their environment: it may differ between their rounds."""
+        facts = PATH if self.link != other.link else frozenset()
+        if (self.drivers, self.options) != (other.drivers, other.options):
+            facts |= {PROGRAM}
+        return Meant(facts, _set_by(self, other), _set_by(other, self))
+
     def rebuilds(self, other: Contender) -> bool:
         """Whether the same row's programs are others there, so that building alone may have made a difference."""
         return any(
@@ -62,6 +71,16 @@ class Contender:
             for role in Role
             for row, far in zip(self.drivers[role], other.drivers[role], strict=False)
         )
+
+
+def _set_by(one: Contender, other: Contender) -> frozenset[str]:
+    """The values of options that one arm has and the other hasn't, as text."""
+    return frozenset(
+        str(value)
+        for role, options in one.options.items()
+        for name, value in options.items()
+        if not isinstance(value, bool) and other.options.get(role, {}).get(name) != value
+    )
 
 
 def contenders(

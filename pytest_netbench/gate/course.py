@@ -10,6 +10,7 @@ from pytest_netbench.gate.arms import CAND, REF
 from pytest_netbench.gate.decision import Confirmation, Screen, confirm, screen, seen
 from pytest_netbench.gate.limits import Limits
 from pytest_netbench.gate.pairs import NoRatio, Pair, ratios
+from pytest_netbench.gate.sender import limited
 from pytest_netbench.result.model import Round
 from pytest_netbench.result.summary import too_few
 
@@ -109,10 +110,13 @@ class Course:
             track.lacking = name not in pair.ref.metrics and pair.ref.valid
 
     def _ratios(self, track: Track, name: str, pairs: Sequence[Pair], *, last: bool) -> list[float] | None:
-        """The metric's ratios, or None while its samples are too few, or where it has none."""
+        """The metric's ratios, or None while its samples are too few, or where it has none that say anything."""
         scarce = self._scarce(name, pairs)
         if scarce:
             track.trouble = scarce if last else ""
+            return None
+        if (why := limited(name, pairs)) is not None:
+            track.trouble = why
             return None
         try:
             return ratios(pairs, name)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_netbench.gate.arms import CAND, REF
+from pytest_netbench.gate.environment import Meant, differences
 from pytest_netbench.gate.estimate import log_ratio
 from pytest_netbench.result.catalogue import describe
 from pytest_netbench.result.model import Round
@@ -19,6 +20,9 @@ BLOCK = 2
 
 FOREIGN = 0.5
 """How much more of the CPU than usual in this test other programs may take, as a share of all cores."""
+
+
+_SHOWN = 3  # of many differences, this many are spelled out
 
 
 class NoRatio(Exception):
@@ -46,6 +50,15 @@ def broken(pairs: Sequence[Pair]) -> str | None:
             own = [reason for reason in one.validity if reason not in one.exogenous]
             if own:
                 return f"round {one.index} of {name} doesn't count: {'; '.join(own)}"
+    return None
+
+
+def unequal(pairs: Sequence[Pair], meant: Meant) -> str | None:
+    """In what the environment of these pairs' rounds differs though no arm is meant to change it, or None."""
+    for pair in pairs:
+        if found := list(differences(pairs[0].rounds, pair.rounds, meant)):
+            more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            return "; ".join(found[:_SHOWN]) + more
     return None
 
 

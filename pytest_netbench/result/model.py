@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What senders did in the time that goodput covers, as shares of it.
+
+    ``asked``: what rates and pauses of the scenario take by themselves. ``idle``: for how long at least no sender had
+    anything under way, nor computed; None where one can't tell.
+    """
+
+    asked: float
+    idle: float | None = None
+
+
 class Better(Enum):
     """In which direction a metric improves."""
 
@@ -41,6 +53,8 @@ class Round:
     ``untold``: what its drivers don't tell, so that it wasn't checked, in sentences.
     ``logs``: the round's folder under the result folder. ``exogenous``: those of ``validity`` that neither arm can have
     caused. ``foreign``: the share of the machines' CPU that other programs took, None where it isn't known.
+    ``environment``: how each host was set, by its name and that of the setting. ``sending``: whether its senders were
+    limited by their application, None where its goodput isn't known.
     """
 
     index: int
@@ -62,6 +76,8 @@ class Round:
     slopes: frozenset[str] = frozenset()
     exogenous: tuple[str, ...] = ()
     foreign: float | None = None
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    sending: Sending | None = None
 
     @property
     def valid(self) -> bool:

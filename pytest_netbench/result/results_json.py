@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_netbench.errors import ResultsError
-from pytest_netbench.result.model import Better, Cost, Round, SessionRecord, Summary, TestRecord, Verdict
+from pytest_netbench.result.environment import environment_hash
+from pytest_netbench.result.model import Better, Cost, Round, Sending, SessionRecord, Summary, TestRecord, Verdict
 from pytest_netbench.result.reading import (
     Element,
     enum,
@@ -97,8 +98,15 @@ def _test(test: TestRecord) -> _Object:
         made["cost"] = asdict(test.cost)
     if test.programs:
         made["programs"] = dict(test.programs)
+    if environments := {_mark(facts): dict(facts) for one in test.rounds for facts in one.environment.values()}:
+        made["environments"] = environments
     texts = {"note": test.note, "reason": test.reason, "command": test.command}
     return made | {name: words for name, words in texts.items() if words}
+
+
+def _mark(facts: Mapping[str, str]) -> str:
+    """What a round calls an environment: most rounds of a test have the same."""
+    return environment_hash(facts)
 
 
 def _round(one: Round, summary: Mapping[str, Summary]) -> _Object:
@@ -126,6 +134,10 @@ def _round(one: Round, summary: Mapping[str, Summary]) -> _Object:
         made["exogenous"] = list(one.exogenous)
     if one.foreign is not None:
         made["foreign_cpu"] = one.foreign
+    if one.sending is not None:
+        made["sending"] = asdict(one.sending)
+    if one.environment:
+        made["environment"] = {host: _mark(facts) for host, facts in one.environment.items()}
     return made
 
 
@@ -168,6 +180,7 @@ def _read_session(whole: Element) -> SessionRecord:
 
 def _read_test(test: Element) -> TestRecord:
     scenario, verdict = test.get("scenario", lambda one: one), test.get("verdict", lambda one: one)
+    environments: dict[str, dict[str, str]] = test.get("environments", _read_environments, {})
     return TestRecord(
         nodeid=test.get("nodeid", text),
         scenario_id=scenario.get("id", text),
@@ -176,7 +189,7 @@ def _read_test(test: Element) -> TestRecord:
         provider=test.get("provider", text),
         hosts=test.get("hosts", lambda one: one.each(plain_object)),
         outcome=test.get("outcome", text),
-        rounds=test.get("rounds", lambda one: one.each(_read_round)),
+        rounds=test.get("rounds", lambda one: one.each(lambda each: _read_round(each, environments))),
         summary=test.get("summary", lambda one: one.members(_read_summary)),
         verdict=verdict.get("state", lambda state: enum(Verdict, state)),
         verdicts=verdict.get("metrics", lambda one: one.members(read_verdict), {}),
@@ -191,11 +204,16 @@ def _read_test(test: Element) -> TestRecord:
     )
 
 
+def _read_environments(one: Element) -> dict[str, dict[str, str]]:
+    return one.members(lambda facts: facts.members(text))
+
+
 def _read_cost(one: Element) -> Cost:
     return Cost(one.get("host_seconds", number), one.get("dollars", number), one.get("prices_of", text))
 
 
-def _read_round(one: Element) -> Round:
+def _read_round(one: Element, environments: Mapping[str, Mapping[str, str]]) -> Round:
+    marks: Mapping[str, str] = one.get("environment", lambda each: each.members(text), {})
     return Round(
         index=one.get("index", whole_number),
         arm=one.get("arm", optional_text),
@@ -212,7 +230,13 @@ def _read_round(one: Element) -> Round:
         logs=one.get("logs", text, ""),
         exogenous=one.get("exogenous", lambda each: each.each(text), ()),
         foreign=one.get("foreign_cpu", optional_number) if "foreign_cpu" in one else None,
+        sending=one.get("sending", _read_sending) if "sending" in one else None,
+        environment={host: environments[mark] for host, mark in marks.items() if mark in environments},
     )
+
+
+def _read_sending(one: Element) -> Sending:
+    return Sending(one.get("asked", number), one.get("idle", optional_number))
 
 
 def _read_summary(one: Element) -> Summary:

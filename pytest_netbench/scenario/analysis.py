@@ -197,7 +197,7 @@ class _Durations:
             case ClientScope(threads):
                 return max((self.of(thread) for thread in threads), default=0)
             case Repeat(value, operations):
-                return value.amount_ms if isinstance(value, Time) else value.amount * self.of(operations)
+                return value.amount_ms if isinstance(value, Time) else times(one) * self.of(operations)
             case Schedule():
                 return _arrivals_ms(one)
             case _:
@@ -233,7 +233,7 @@ def _program_ms(operations: tuple[ConnectionOp, ...], rates: _Rates) -> int:
                 total += _program_ms(inside, rates)
             case Iterate(value, inside):
                 each = _program_ms(inside, rates)
-                total += value.amount_ms if isinstance(value, Time) else value.amount * each
+                total += value.amount_ms if isinstance(value, Time) else times(one) * each
             case Schedule():
                 total += _arrivals_ms(one)
             case Scope(threads):

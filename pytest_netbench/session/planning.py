@@ -42,9 +42,10 @@ def parameters(session: Session, wanted: Spec) -> tuple[tuple[str, str], ...]:
     """The drivers with which a test runs, each pair one parameter of it.
 
     :raises UsageError: for a driver that no row describes, an option that it doesn't have, a provider that nobody
-        offers, hosts that nobody counted.
+        offers, hosts that nobody counted, a gate that could never show anything.
     """
     wanted.need()
+    wanted.check_gates()
     session.provider_class(wanted.provider)
     drivers = session.settings.drivers.over(wanted.drivers)
     chosen = session.settings.ab or wanted.ab

@@ -85,6 +85,19 @@ class Spec:
                     f"scenario {scenario} needs {wanted} {name}, the marker gives {have}: set {name}={wanted}"
                 )
 
+    def check_gates(self) -> None:
+        """Refuse a gate that could never show what the transport does.
+
+        :raises UsageError: for a goodput that the scenario itself limits, as far as the link tells.
+        """
+        if self.scenario is None or self.link is None or not self.link.rate or not self.gate:
+            return
+        from pytest_netbench.gate.sender import refusal
+
+        for name in self.gate:
+            if (why := refusal(name, self.scenario, self.link.rate)) is not None:
+                raise UsageError(why)
+
     def pairs(self, drivers: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """The drivers of server and client for each parameter of the test, without repeats.
 

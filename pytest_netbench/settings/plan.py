@@ -15,6 +15,7 @@ from pytest_netbench.settings.marker import EACH
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.gate.contenders import Contender
+    from pytest_netbench.gate.environment import Meant
     from pytest_netbench.hosts.model import Need
     from pytest_netbench.result.model import Round
     from pytest_netbench.settings.marker import Spec
@@ -37,6 +38,11 @@ class Contest:
     attempt: int = 1
     repeat: str = ""
     commits: tuple[str, str] = ("", "")
+
+    @property
+    def meant(self) -> Meant:
+        """What the arms are meant to change of their environment."""
+        return self.ref.means(self.cand)
 
     @property
     def note(self) -> str:

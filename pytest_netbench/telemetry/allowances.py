@@ -8,13 +8,13 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
-import array
-import fcntl
 import socket
 import struct
 from contextlib import suppress
 
-_SIOCETHTOOL, _GET_INFO, _GET_STRINGS, _GET_STATISTICS = 0x8946, 0x37, 0x1B, 0x1D
+from pytest_netbench.telemetry.ethtool import ask
+
+_GET_INFO, _GET_STRINGS, _GET_STATISTICS = 0x37, 0x1B, 0x1D
 _STATISTICS = 1
 """The set of strings that names the counters (``ETH_SS_STATS``)."""
 _NAME = 32
@@ -36,8 +36,8 @@ def statistics(sock: socket.socket, interface: str) -> dict[str, int]:
     """All counters of an interface's driver, by name; empty for one that has none."""
     try:
         count = _count(sock, interface)
-        names = _ask(sock, interface, struct.pack("III", _GET_STRINGS, _STATISTICS, count), count * _NAME)[12:]
-        values = _ask(sock, interface, struct.pack("II", _GET_STATISTICS, count), count * 8)[8:]
+        names = ask(sock, interface, struct.pack("III", _GET_STRINGS, _STATISTICS, count), count * _NAME)[12:]
+        values = ask(sock, interface, struct.pack("II", _GET_STATISTICS, count), count * 8)[8:]
     except OSError:
         return {}
     return named(names, values, count)
@@ -55,14 +55,6 @@ def _steps(count: int) -> range:
 
 def _count(sock: socket.socket, interface: str) -> int:
     """How many counters there are (``ETHTOOL_GSSET_INFO``: command, reserved, mask of sets, and their sizes)."""
-    answer = _ask(sock, interface, struct.pack("IIQ", _GET_INFO, 0, 1 << _STATISTICS), 4)
+    answer = ask(sock, interface, struct.pack("IIQ", _GET_INFO, 0, 1 << _STATISTICS), 4)
     mask, count = struct.unpack_from("QI", answer, 8)
     return int(count) if mask else 0
-
-
-def _ask(sock: socket.socket, interface: str, head: bytes, more: int) -> bytes:
-    """One ethtool request: its head, and room for so many bytes of answer."""
-    room = array.array("B", head + bytes(more))
-    address, _ = room.buffer_info()
-    fcntl.ioctl(sock, _SIOCETHTOOL, struct.pack("16sP", interface.encode()[:15], address) + bytes(16))
-    return room.tobytes()

@@ -93,6 +93,7 @@ def _report(
         starved=record["starved"],
         use=MachineUse(**record["use"]) if record.get("use") else None,
         clock_step_s=record.get("clock_step_s", 0.0),
+        environment=record.get("environment", {}),
     )
 
 

@@ -70,7 +70,8 @@ class ConnectionReport:
     ``first_byte_ns``, ``last_byte_ns``: payload received here, first and last; None where the driver doesn't tell.
     ``usable_ns``: the instant from which the client could use it. ``resumed``, ``early_data``: whether the session was
     resumed and early data taken, at a client that was to try; None where it wasn't. ``datagrams``: sent and received
-    here, None where the scenario has none.
+    here, None where the scenario has none. ``busy_us``: microseconds in which not all that was sent here had been
+    acknowledged, by the kernel; None where it doesn't tell.
     """
 
     server: int | None
@@ -85,6 +86,7 @@ class ConnectionReport:
     resumed: bool | None = None
     early_data: bool | None = None
     datagrams: tuple[int, int] | None = None
+    busy_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ class HostReport:
 
     ``began_ns`` and ``driver``'s instants are on the coordinator's clock here. ``starved``: why the load generator may
     have been starved of CPU (steal), empty if it wasn't. ``use``: of its machine, by all programs. ``clock_step_s``: by
-    how much its clock was set in the window.
+    how much its clock was set in the window. ``environment``: how it was set before, as ``surroundings`` tells it.
     """
 
     host: str
@@ -214,3 +216,4 @@ class HostReport:
     starved: str = ""
     use: MachineUse | None = None
     clock_step_s: float = 0.0
+    environment: Mapping[str, str] = field(default_factory=dict)

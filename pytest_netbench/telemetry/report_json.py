@@ -83,6 +83,7 @@ def _connection_out(one: ConnectionReport) -> dict[str, Any]:
             resumed=one.resumed,
             early_data=one.early_data,
             datagrams=one.datagrams,
+            busy_us=one.busy_us,
         ),
     }
 
@@ -178,6 +179,7 @@ def _connection(one: _Reader) -> ConnectionReport:
         resumed=one.maybe("resumed", bool),
         early_data=one.maybe("early_data", bool),
         datagrams=None if datagrams is None else _two(one.some(datagrams, "datagrams", 2)),
+        busy_us=one.maybe("busy_us", int),
     )
 
 

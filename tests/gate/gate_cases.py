@@ -72,6 +72,11 @@ class Played:
         return self.time
 
 
+def set_to(one: Round, host: str = "server-0", **facts: str) -> Round:
+    """The round on a host that is set in these ways, besides what it was."""
+    return replace(one, environment={**one.environment, host: {**one.environment.get(host, {}), **facts}})
+
+
 def spoilt(one: Round, reason: str, *, exogenous: bool = False, **more: Any) -> Round:
     """The round with a reason not to count."""
     return replace(one, validity=(reason,), exogenous=(reason,) if exogenous else (), **more)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from pytest_netbench.errors import ResultsError
 from pytest_netbench.result import store
-from pytest_netbench.result.model import Better, Interval, Round, SessionRecord, Summary, TestRecord, Verdict
+from pytest_netbench.result.model import Better, Interval, Round, Sending, SessionRecord, Summary, TestRecord, Verdict
 from pytest_netbench.result.store import from_json, session_to_json
 from tests.result.result_cases import record, round_, sampled, session
 
@@ -41,6 +41,8 @@ ROUND = st.builds(
     validity=st.lists(TEXT, max_size=2).map(tuple),
     whole_process=st.frozensets(NAME),
     logs=TEXT,
+    environment=st.dictionaries(TEXT, st.dictionaries(TEXT, TEXT, min_size=1), max_size=2),
+    sending=st.none() | st.builds(Sending, NUMBER, st.none() | NUMBER),
 )
 INTERVAL = st.tuples(NUMBER, NUMBER).map(lambda two: Interval(min(two), max(two)))
 SUMMARIES = st.dictionaries(

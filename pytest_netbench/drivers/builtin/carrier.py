@@ -34,12 +34,14 @@ class Carrier(Protocol):
     """The streams of one connection, from when it is up. What can't be done raises OSError or ``Failed``.
 
     ``link``: what a thread waits for before there is a stream. ``first_ns``, ``last_ns``: payload received.
-    ``retransmits``: segments sent again, known once it has ended.
+    ``retransmits``: segments sent again, ``busy_us``: microseconds in which not all that was sent was acknowledged;
+    both known once it has ended.
     """
 
     first_ns: int | None
     last_ns: int | None
     retransmits: int | None
+    busy_us: int | None
 
     @property
     def link(self) -> Link:
@@ -150,16 +152,22 @@ def summed(streams: tuple[StreamBytes, ...]) -> tuple[StreamBytes, ...]:
     return tuple(found.values())
 
 
-def in_flight(one: socket.SocketType) -> tuple[bool, int | None]:
-    """Whether so much isn't acknowledged yet that closing should wait, and the segments that were sent again so far.
+def in_flight(one: socket.SocketType) -> bool:
+    """Whether so much isn't acknowledged yet that closing should wait.
 
     What has to be sent again meanwhile is still counted then, and no reset takes away what the peer hasn't read.
     """
-    said = tcp.kernel_says(one)
-    if said is None:
-        return False, None
-    unacknowledged, retransmits, unsent = said
-    return unsent > 0 or unacknowledged > _LEFT_TO_KERNEL, retransmits
+    return much_left(tcp.kernel_says(one))
+
+
+def much_left(said: tcp.Said | None) -> bool:
+    """Whether the kernel says that it is so."""
+    return said is not None and (said.unsent > 0 or said.unacknowledged > _LEFT_TO_KERNEL)
+
+
+def counted(said: tcp.Said | None) -> tuple[int | None, int | None]:
+    """What a carrier keeps of it: segments sent again, and microseconds of being busy."""
+    return (None, None) if said is None else (said.retransmits, said.busy_us)
 
 
 def until_closed(stream: Any, thread: Thread) -> Waits:  # noqa: ANN401 - what has ``raw``
@@ -191,6 +199,6 @@ def linger(one: socket.SocketType, thread: Thread) -> Waits:
     engine = thread.context.engine
     until = engine.clock() + _LINGER_MS * MS
     look = MS
-    while in_flight(one)[0] and engine.clock() < until:
+    while in_flight(one) and engine.clock() < until:
         yield from engine.sleep_until(engine.clock() + look, thread)
         look = min(2 * look, _LONGEST_LOOK_MS * MS)

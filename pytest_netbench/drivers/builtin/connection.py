@@ -264,6 +264,7 @@ class Connection:
             usable_ns=self.usable_ns,
             resumed=self.resumed,
             early_data=self.early_data,
+            busy_us=carrier.busy_us,
             datagrams=None if carrier.datagrams is None else (carrier.datagrams.sent, carrier.datagrams.arrived),
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.carrier import LANDING, in_flight, linger, until_closed
+from pytest_netbench.drivers.builtin.carrier import LANDING, counted, linger, much_left, until_closed
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.slow import slowed
 from pytest_netbench.telemetry.model import StreamBytes
@@ -43,6 +43,7 @@ class Duplex:
         "_receive",
         "_send",
         "_since",
+        "busy_us",
         "cut",
         "fd",
         "first_ns",
@@ -86,6 +87,7 @@ class Duplex:
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.retransmits: int | None = None
+        self.busy_us: int | None = None
         self._engine = engine
         self._clock: Callable[[], int] = engine.clock
         self._later = later
@@ -210,10 +212,9 @@ class Duplex:
         if self._is_brief():
             self.retransmits = 0
             return None
-        flying, retransmits = in_flight(self.socket)
-        if flying:
+        if much_left(said := tcp.kernel_says(self.socket)):
             return linger(self.socket, thread)
-        self.retransmits = retransmits
+        self.retransmits, self.busy_us = counted(said)
         return None
 
     def _is_brief(self) -> bool:
@@ -230,7 +231,7 @@ class Duplex:
     def close(self) -> None:
         """Close the socket."""
         if self.retransmits is None:
-            _, self.retransmits = in_flight(self.socket)
+            self.retransmits, self.busy_us = counted(tcp.kernel_says(self.socket))
         self._engine.poller.closed(self)
         self.socket.close()
 

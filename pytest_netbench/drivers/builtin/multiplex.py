@@ -10,8 +10,8 @@ import errno
 from collections import deque
 from itertools import islice
 
-from pytest_netbench.drivers.builtin import frames
-from pytest_netbench.drivers.builtin.carrier import FRESH, LANDING, Channel, Occasion, in_flight, summed
+from pytest_netbench.drivers.builtin import frames, tcp
+from pytest_netbench.drivers.builtin.carrier import FRESH, LANDING, Channel, Occasion, counted, summed
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.drivers.builtin.engine import AGAIN, PAUSE, READ, WRITE, Engine, Task, Waits
 from pytest_netbench.drivers.builtin.multiplex_stream import MultiplexStream
@@ -139,7 +139,7 @@ class Multiplex(Served):
         """Close the socket."""
         self.engine.cancel(self._pump)
         if self.retransmits is None:
-            _, self.retransmits = in_flight(self.link.socket)
+            self.retransmits, self.busy_us = counted(tcp.kernel_says(self.link.socket))
         self.engine.poller.closed(self.link)
         self.link.socket.close()
 

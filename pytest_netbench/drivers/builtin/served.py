@@ -28,6 +28,7 @@ class Served:
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.retransmits: int | None = None
+        self.busy_us: int | None = None
         self._theirs: dict[int, Any] = {}
         self._accepting: defaultdict[int, Occasion] = defaultdict(Occasion)
         self._closing: Task | None = None

@@ -12,7 +12,7 @@ import struct
 import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pytest_netbench.drivers.builtin import configuration
 from pytest_netbench.drivers.builtin.ending import Failed
@@ -203,17 +203,28 @@ def _has_ipv6() -> bool:
 
 # --- what the kernel says ----------------------------------------------------------------------
 
-_INFO = struct.Struct("=24xI72xI40xI")
-"""From linux/tcp.h: the offsets of unacked, total_retrans and notsent_bytes are 24, 100 and 144."""
 
+class Said(NamedTuple):
+    """What the kernel says of a connection so far.
 
-def kernel_says(one: socket.SocketType) -> tuple[int, int, int] | None:
-    """Segments that aren't acknowledged, segments that were sent again so far, bytes that wait to be sent.
-
-    None where the kernel doesn't tell.
+    Segments that aren't acknowledged, segments that were sent again, bytes that wait to be sent; microseconds in which
+    there was any of the first or the last.
     """
+
+    unacknowledged: int
+    retransmits: int
+    unsent: int
+    busy_us: int
+
+
+_INFO = struct.Struct("=24xI72xI40xI20xQ")
+"""From linux/tcp.h: the offsets of unacked, total_retrans, notsent_bytes and busy_time are 24, 100, 144 and 168."""
+
+
+def kernel_says(one: socket.SocketType) -> Said | None:
+    """What it does; None where it doesn't tell."""
     try:
-        return _INFO.unpack(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
+        return Said(*_INFO.unpack(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)))
     except (OSError, struct.error):
         return None
 

@@ -29,6 +29,16 @@ def test_what_one_end_sends_the_other_counts(tmp_path: Path) -> None:
     assert [one.streams for one in server.seen.connections] == [(StreamBytes(0, False, 3_000_000, 1000),)]
 
 
+def test_both_ends_tell_how_long_something_was_under_way(tmp_path: Path) -> None:
+    """By the kernel's count: not while the server sleeps, which is most of the time."""
+    there, back = m.Send(0, 1000), m.Receive(0, 1000)
+    server, client = run(scenario((there, back, there), (back, m.Sleep(300), there, back)), tmp_path)
+    (near,), (far,) = client.seen.connections, server.seen.connections
+    for one in (near, far):
+        assert one.busy_us is not None
+        assert 0 <= one.busy_us < 300_000
+
+
 def test_both_ends_report_the_same_connection(tmp_path: Path) -> None:
     """Its key is the same text; only the client knows how long connecting took; instants follow one another."""
     server, client = run(scenario((m.Send(0, 5), m.Receive(0, 5)), (m.Receive(0, 5), m.Send(0, 5))), tmp_path)

@@ -81,11 +81,9 @@ def _reason(state: Verdict, track: Track, made: MetricVerdict) -> str:
             f"so a regression of {percent(made.must_detect)} can't be told from a rebuild"
         )
     if made.n < LOOKS[0]:
+        few = f"{LOOKS[0]} pairs are the least, the budget left time for {made.n} (--netbench-budget)"
         needed = max(LOOKS[0], made.required or 0)
-        return (
-            f"{LOOKS[0]} pairs are the least, the budget left time for {made.n} (--netbench-budget); "
-            f"by these it needs about {needed:,}"
-        )
+        return f"{few}; by these it needs about {needed:,}" if made.n >= LOOKS[0] / 2 else few  # fewer tell nothing
     head = "suspected, not confirmed" if track.screened is Screen.SUSPECT else "not decided within the budget"
     return f"{head}: {outlook(made)}"
 

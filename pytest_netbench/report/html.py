@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,12 +16,16 @@ from pytest_netbench.report.headline import headline, ordered, rounds
 from pytest_netbench.result.catalogue import describe
 from pytest_netbench.result.model import SessionRecord, Summary, TestRecord
 from pytest_netbench.result.store import write_whole
-from pytest_netbench.result.words import show, show_all
+from pytest_netbench.result.words import count, show, show_all
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
 HERE = Path(__file__).parent
+
+_JOINTS = re.compile(r"(?<=[/_])(?!_)|(?<=::)|(?=\[)")
+"""Where the name of a test may be broken, if it doesn't fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,15 @@ def _template() -> Template:
 
     loader = FileSystemLoader(HERE)
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters |= {"count": count, "parts": _parts}
     return found.get_template("page.html")
+
+
+def _parts(name: str) -> Markup:
+    """A name that is broken between its parts, and not before its last letters."""
+    from markupsafe import Markup
+
+    return Markup("<wbr>").join(_JOINTS.split(name))
 
 
 def _counts(session: SessionRecord) -> list[tuple[str, int]]:

@@ -70,6 +70,13 @@ def test_all_that_a_reader_asks_for_is_there() -> None:
         assert part in text
 
 
+def test_a_name_is_broken_between_its_parts() -> None:
+    """And not before its last letters, where a narrow page has no room for all of it."""
+    page = html.render(a_session(a_test("tests/test_x.py::test_a_b[tc p]")))
+    assert page.count("tests/<wbr>test_<wbr>x.py::<wbr>test_<wbr>a_<wbr>b<wbr>[tc p]") == 2
+    assert '<td class="whole">client-0</td>' in page
+
+
 def test_a_session_without_figures_is_a_page_too() -> None:
     """All skipped: no charts, no JavaScript library, no error."""
     page = html.render(a_session(a_test(outcome="skipped", rounds=(), summary={}, hosts=(), note="no driver")))

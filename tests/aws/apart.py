@@ -56,6 +56,8 @@ async def addresses(cloud: Emulation) -> dict[str, Any]:
 def session(cloud: Emulation, folder: Path, told: dict[str, str]) -> dict[str, Any]:
     """A session of pytest."""
     configure(folder, cloud, control=told["control"], agent=10)
+    with (folder / "netbench.toml").open("a") as file:
+        file.write(told.get("rows", ""))
     process = pytest_run(folder, "--netbench-driver", told["driver"])
     said, _ = process.communicate(timeout=250)
     return {"status": process.returncode, "said": said, "left": left(cloud)}

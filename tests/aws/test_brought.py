@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from pytest_netbench.testing.aws.emulation import Emulation
 from tests.aws.aws_runs import configure, left, pytest_run
 from tests.aws.test_end_to_end import ends, results
+from tests.drivers.test_interop import PROGRAM
 from tests.test_own_driver import example
 
 pytestmark = pytest.mark.timeout(300)
@@ -81,6 +83,19 @@ def test_both_arms_of_a_comparison_are_brought(cloud: Emulation, repository: Pat
     assert status == 0, said
     rounds = results(repository)["tests"][0]["rounds"]
     assert {one["arm"] for one in rounds if one["metrics"]} == {"ref", "cand"}
+
+
+def test_programs_of_level_interop_are_brought(cloud: Emulation, tmp_path: Path) -> None:
+    """With their port and folders told, they need nothing that an ordinary user hasn't."""
+    program = tmp_path / "endpoint"
+    program.write_text(f"#!{sys.executable}\n{PROGRAM}")
+    program.chmod(0o755)
+    line = f"{program} {{www}} {{downloads}} {{certs}}"
+    row = {"level": "interop", "server": f"{line} {{host}} {{port}}", "client": line, "transport": "tcp"}
+    rows = "\n".join(f"{key} = {json.dumps(value)}" for key, value in row.items())
+    status, said = session(cloud, tmp_path, "mine", f"[drivers.mine]\n{rows}\n")
+    assert status == 0, said
+    assert " 1 passed" in said
 
 
 def iperf3() -> str:

@@ -154,11 +154,10 @@ def test_packages_for_another_python_are_unsupported(python: tuple[int, int] | N
         cargo(registry.KNOWN, frozenset({"quic"}), {}, python)
 
 
-def test_programs_of_the_interop_runners_contract_are_unsupported() -> None:
-    """They want what an ordinary user doesn't have."""
-    table = rows(iop={"level": "interop", "server": "s", "client": "c"})
-    with pytest.raises(Unsupported, match="port 443"):
-        brought(table, "iop")
+def test_programs_of_the_interop_runners_contract_are_brought(tool: Mapping[str, Any]) -> None:
+    """As those of a tool."""
+    iop = {"level": "interop", "server": "tool", "client": "tool-up {requests}", "path": tool["path"]}
+    assert set(brought(rows(iop=iop), "iop")) == {"iop/tool", "iop/tool-up"}
 
 
 def test_a_program_that_isnt_here_is_named(tool: Mapping[str, Any]) -> None:

@@ -15,7 +15,9 @@ from pytest_netbench.hosts import namespace
 from pytest_netbench.testing.aws import namespaced
 from pytest_netbench.testing.aws.emulation import Emulation
 from pytest_netbench.testing.aws.rules import Kind
+from tests.aws.test_brought import TEST
 from tests.aws.test_end_to_end import INCAST, results
+from tests.drivers.test_interop import quic_go
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -58,6 +60,18 @@ def test_a_session_keeps_control_and_data_apart(tmp_path: Path, driver: str) -> 
     assert [] in [one["validity"] for one in test["rounds"]]
     assert all(one["address"].startswith("10.77.") for one in test["hosts"])
     assert done["left"] == []
+
+
+@pytest.mark.real
+def test_a_program_of_level_interop_has_its_port_and_its_folders(tmp_path: Path) -> None:
+    """quic-go's, as they are: brought, and served at port 443 of each host."""
+    rows = "\n".join(f"{key} = {json.dumps(value)}" for key, value in quic_go().items())
+    (tmp_path / "test_it.py").write_text(TEST.replace("DRIVER", "quic-go"))
+    done = apart("session", tmp_path, control="public", driver="quic-go", rows=f"[drivers.quic-go]\n{rows}\n")
+    assert done["status"] == 0, done["said"]
+    assert done["left"] == []
+    (test,) = results(tmp_path)["tests"]
+    assert [one["validity"] for one in test["rounds"]] == [[]]
 
 
 def test_a_mix_up_of_the_two_is_no_success(tmp_path: Path) -> None:

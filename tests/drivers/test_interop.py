@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -134,6 +136,19 @@ async def test_a_test_case_that_it_has_not_is_unsupported(tmp_path: Path) -> Non
     with pytest.raises(WorkerFailed) as caught:
         await play(small(tmp_path), connect(1), tmp_path)
     assert caught.value.reason == "unsupported"
+
+
+def test_a_port_that_is_not_for_ordinary_users_is_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would help is said, before the program fails for it."""
+
+    class Refusing(socket.socket):
+        def bind(self, _address: object) -> None:
+            raise PermissionError
+
+    monkeypatch.setattr(socket, "socket", Refusing)
+    work: Any = SimpleNamespace(role=Role.SERVER, bind="127.0.0.1", port=443, driver=small(tmp_path))
+    with pytest.raises(Unsupported, match=r"mine serves at port 443.*\{port\}.*unprivileged_port_start=443"):
+        interop.parts(work)
 
 
 def test_an_option_with_one_server_only() -> None:

@@ -7,6 +7,7 @@ This file runs on hosts: standard library only.
 from __future__ import annotations
 
 import random
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,9 +33,11 @@ _CERTS = {"cert": "cert.pem", "key": "priv.key", "ca": "ca.pem"}
 def parts(work: Work) -> list[Part]:
     """The commands of this side: one for a server; for each server as many clients as there are connections at once.
 
-    :raises Unsupported: if the program wants the contract's folders under ``/``, and the kernel doesn't allow that.
+    :raises Unsupported: if the program wants the contract's folders under ``/``, or its port, and the kernel doesn't
+        allow that.
     """
     if work.role is Role.SERVER:
+        _check_port(work)
         return [_part(work, 0, work.bind, work.port, work.index, range(0))]
     each = _files(work) // work.commands_a_client
     return [
@@ -43,6 +46,20 @@ def parts(work: Work) -> list[Part]:
         for number in range(work.commands_a_client)
         for wanted in (range(number * each, (number + 1) * each),)
     ]
+
+
+def _check_port(work: Work) -> None:
+    """By a socket of TCP, which isn't taken for a listener: who may bind a port may with either transport."""
+    with socket.socket(socket.AF_INET6 if ":" in work.bind else socket.AF_INET) as sock:
+        try:
+            sock.bind((work.bind, work.port))
+        except PermissionError as error:
+            raise Unsupported(
+                f"{work.driver.name} serves at port {work.port}, which isn't for ordinary users here: let its line "
+                f"have {{port}}, or `sysctl net.ipv4.ip_unprivileged_port_start={work.port}`"
+            ) from error
+        except OSError:  # the program says it itself
+            return
 
 
 def _files(work: Work) -> int:

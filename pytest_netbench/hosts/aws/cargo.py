@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.build import at
-from pytest_netbench.drivers.driver import Driver, Level
+from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.errors import DriverMissing, HostError, Unsupported
 from pytest_netbench.hosts.aws import elf, modules
 from pytest_netbench.hosts.aws.bundle import Blob
@@ -67,11 +67,6 @@ def cargo(
 
 
 def _of(row: Driver, on_image: Mapping[str, str], python: tuple[int, int] | None) -> Iterator[Cargo]:
-    if row.level is Level.INTEROP:
-        raise Unsupported(
-            f"driver {row.name}: programs of level interop want folders of their own at the root and port 443, "
-            "which an ordinary user of a host can't give them"
-        )
     if row.modules:
         names = [name for name, _ in modules.compiled(row.modules)]
         if why := modules.misfit(names, python):

@@ -13,7 +13,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("reap", help="remove what killed runs left", description=__doc__)
     parser.add_argument("run", nargs="?", metavar="RUN", help="this run's, also if it lives; else those of dead runs")
     parser.add_argument(
-        "--expired", action="store_true", help="also hosts kept for more than a day, and, on AWS, all past their time"
+        "--expired",
+        action="store_true",
+        help="also kept hosts whose time is over, and, on AWS, all that tags say so of",
     )
     options.add_to(parser, prefix="", only=("config",))
 

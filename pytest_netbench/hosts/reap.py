@@ -64,7 +64,7 @@ def reap_here() -> None:
 def reaping(run: str | None = None, *, expired: bool = False) -> Iterator[Reaped]:
     """Remove what dead runs left, and tell of each thing as it goes.
 
-    A named run's, also while it lives; with ``expired`` also hosts that were kept too long.
+    A named run's, also while it lives; with ``expired`` also hosts that were kept, once their time is over.
 
     :raises UsageError: if no run of that name is known; names the nearest.
     :raises HostError: if something elsewhere can't be removed, after all others were.
@@ -76,7 +76,7 @@ def reaping(run: str | None = None, *, expired: bool = False) -> Iterator[Reaped
         ledgers = {run: ledgers[run]}
     errors: list[str] = []
     for name, path in ledgers.items():
-        if run is None and (is_alive(owner(path)) or not (expired or not _kept(path))):
+        if run is None and (is_alive(owner(path)) or _stays(path, expired=expired)):
             continue
         try:
             yield from _reap_elsewhere(path)
@@ -92,6 +92,11 @@ def _kept(path: Path) -> bool:
     """Whether a run asked for its hosts to be kept, and their lease lasts."""
     until = kept_until(path)
     return until is not None and time.time() < until
+
+
+def _stays(path: Path, *, expired: bool) -> bool:
+    """Whether a run's hosts were kept: then they stay, but where those are asked for whose time is over."""
+    return kept_until(path) is not None and not (expired and not _kept(path))
 
 
 def kept_until(path: Path) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from pytest_netbench.hosts.model import Need
 from pytest_netbench.hosts.reap import kept_until
 from pytest_netbench.testing.aws.emulation import Emulation
 from tests.aws.aws_runs import configure, left, provider, pytest_run
-from tests.aws.test_end_to_end import ends
+from tests.aws.test_end_to_end import LONG, ends
 from tests.aws.test_hosts import ready
 
 pytestmark = pytest.mark.timeout(300)
@@ -98,6 +99,20 @@ def test_kept_hosts_are_told_of_with_their_end(
     assert 0 < until - time.time() <= 3600
     assert [one for one in stack.state()["hosts"].values() if one["state"] == "running"]
     assert main(["reap", told[2]]) == 0
+    assert left(stack) == []
+
+
+def test_hosts_are_kept_for_who_interrupts_too(stack: Emulation, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a test: they are told of all the same."""
+    (tmp_path / "test_long.py").write_text(LONG)
+    configure(tmp_path, stack)
+    process = pytest_run(tmp_path, "--netbench-keep-hosts")
+    assert process.stdout is not None
+    assert any("now" in line for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    told = re.search(r"hosts are kept until \S+ \S+ UTC: `netbench reap (\S+)`", ends(process)[1])
+    assert told
+    assert main(["reap", told[1]]) == 0
     assert left(stack) == []
 
 

@@ -67,10 +67,18 @@ def test_a_run_that_lives_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_kept_hosts_stay_until_they_are_named_or_their_lease_ends(tmp_path: Path) -> None:
-    """``--expired`` takes them too."""
-    dead_run((book.DIRECTORY, str(tmp_path / "left")), (book.KEPT, "dead"))
+    """``--expired`` takes them then, and not before."""
+    path = dead_run((book.DIRECTORY, str(tmp_path / "left")), (book.KEPT, "dead"))
+    assert reap() == reap(expired=True) == ()
+    book.append(path, book.MADE, book.KEPT, "dead", {"until": time.time() - 1})
     assert reap() == ()
     assert len(reap(expired=True)) == 1
+
+
+def test_kept_hosts_go_when_they_are_named(tmp_path: Path) -> None:
+    """Whenever."""
+    dead_run((book.DIRECTORY, str(tmp_path / "left")), (book.KEPT, "dead"))
+    assert len(reap("dead")) == 1
 
 
 def test_a_link_in_the_place_of_a_folder_is_not_followed(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pytest_netbench.hosts.aws.cargo import declared, programs
 from pytest_netbench.hosts.aws.pool import Place, Pool
 from pytest_netbench.hosts.aws.reaper import Reaper, clean
 from pytest_netbench.hosts.aws.settings import settings_from
-from pytest_netbench.hosts.ledger import KEPT
+from pytest_netbench.hosts.ledger import KEPT, MADE, append
 from pytest_netbench.hosts.model import Fleet, Host, Need
 from pytest_netbench.hosts.provider import Provider, ProviderContext
 from pytest_netbench.result.model import Cost
@@ -139,12 +139,14 @@ class AwsProvider(Provider):
             print(f"netbench: {run} isn't removed: {error}\n`netbench reap {run}` tries again", file=sys.stderr)  # noqa: T201
 
     def hurry(self) -> None:
-        """Hand everything over to the reaper, at once: it begins as soon as its pipe is closed."""
-        if self._ended or self._context.keep:
+        """Hand everything over to the reaper, at once: it begins as soon as its pipe is closed; or keep it."""
+        if self._ended:
             return
         self._ended = True
         if self._aws is not None:
             self._aws.stop()
+        if self._context.keep:
+            self._note_kept()
         if self._reaper is not None:
             self._reaper.hand_over()
         if self._emulation is not None:
@@ -156,8 +158,7 @@ class AwsProvider(Provider):
         if self._aws is not None:
             self._aws.stop()
         if self._context.keep:
-            until = {"until": self._pool.expires} if hasattr(self, "_pool") else None
-            self._context.ledger.made(KEPT, self._context.run, until)
+            self._note_kept()
             return
         try:
             with self._work:
@@ -168,6 +169,12 @@ class AwsProvider(Provider):
             if self._reaper is not None:
                 self._reaper.hand_over()
             self._stop_emulation()
+
+    def _note_kept(self) -> None:
+        """That what there is stays, and until when; as a reaper would, since signals call this amid anything."""
+        if hasattr(self, "_pool"):
+            ledger = self._context.ledger
+            append(ledger.path, MADE, KEPT, ledger.run, {"until": self._pool.expires})
 
     # --- hosts for a test --------------------------------------------------------------------------
 

@@ -135,13 +135,18 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Hang what a benchmark came to on its last report; what a driver can't do when it is run is skipped."""
+    """Hang what a benchmark came to on its last report; what a driver can't do when it is run is skipped.
+
+    An error of ours outside the test's own code is its text: the way to it through fixtures says nothing.
+    """
     report = yield
     if is_ours(item):
         from pytest_netbench.session import recording
 
         if call.excinfo is not None and call.excinfo.errisinstance(Unsupported):
             recording.skip(item, report, f"unsupported: {call.excinfo.value}")
+        elif call.when != "call" and call.excinfo is not None and call.excinfo.errisinstance(NetbenchError):
+            report.longrepr = call.excinfo.getrepr(style="value")
         recording.attach(item, report)
     return report
 

@@ -192,6 +192,20 @@ def test_what_a_provider_cannot_do_is_skipped_as_unsupported(project: pytest.Pyt
     assert results(project)["tests"][0]["outcome"] == "skipped"
 
 
+def test_hosts_that_can_not_be_had_are_an_error_of_few_lines(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text, not the way to it through fixtures; in the summary, too."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "nowhere")
+    outcome = project.runpytest_subprocess("test_ping.py", "--netbench-provider", "aws")
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines(["E *in which region?*", "ERROR test_ping.py*UsageError*"])
+    outcome.stdout.no_fnmatch_line("*asyncio*def *")
+    outcome.stdout.no_fnmatch_line("*in __aenter__*")
+
+
 def test_an_absent_driver_is_skipped_with_the_line_that_installs_it(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_netbench.cli.main import main
+from pytest_netbench.errors import HostError
+from pytest_netbench.hosts.aws import reaper
 from pytest_netbench.testing.aws.emulation import Emulation
 from pytest_netbench.testing.aws.rules import Kind
 from tests.aws.aws_runs import configure, left
@@ -80,6 +84,24 @@ def test_what_is_past_its_time_goes_and_nothing_else(
         "ec2.DeleteSecurityGroup",
     ]
     assert left(crowd) == stay
+
+
+def test_a_reaper_that_is_refused_tries_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it has removed everything; or until hosts are left to end themselves."""
+    waited: list[float] = []
+    refused = iter([HostError("no"), HostError("no"), None])
+
+    def clean(_ledger: Path) -> None:
+        if (error := next(refused, HostError("no"))) is not None:
+            raise error
+
+    monkeypatch.setattr(reaper, "clean", clean)
+    monkeypatch.setattr(reaper.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(reaper, "time", SimpleNamespace(sleep=waited.append))
+    with Path(os.devnull).open("rb") as ended:
+        assert reaper.main(ended.fileno(), Path("run.jsonl")) == 0
+        assert waited == [0.0, *reaper.LATER[:2]]
+        assert reaper.main(ended.fileno(), Path("run.jsonl")) == 1
 
 
 def test_nothing_is_expired(

@@ -2,7 +2,7 @@
 
 ``python -m pytest_netbench.hosts.aws.reaper DESCRIPTOR LEDGER``: it reads from a pipe whose other end only the run's
 process has. A byte says that all is removed. Without one, however the process ended, everything is removed by the
-ledger. It has a session of its own, and signals don't end it.
+ledger; again, later, where AWS can't be reached or says no. It has a session of its own, and signals don't end it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,7 +27,8 @@ DONE = b"q"
 """Says that nothing is left."""
 WAIT = 5.0
 """Seconds for the child to end after that."""
-
+LATER = (5.0, 30.0, 120.0, 600.0)
+"""Seconds before each further try; after the last one, hosts end themselves, and the ledger is ``netbench reap``'s."""
 
 class Reaper:
     """The child, seen from the run's process. ``lifelines``: descriptors that it keeps open as long as it lives."""
@@ -110,12 +112,15 @@ def main(descriptor: int, ledger: Path) -> int:
         signal.signal(number, signal.SIG_IGN)
     if os.read(descriptor, 1) == DONE:
         return 0
-    try:
-        clean(ledger)
-    except HostError as error:
-        print(f"netbench: {ledger.stem} isn't removed: {error}", file=sys.stderr)  # noqa: T201  its log
-        return 1
-    return 0
+    for wait in (0.0, *LATER):
+        time.sleep(wait)
+        try:
+            clean(ledger)
+        except HostError as error:
+            print(f"netbench: {ledger.stem} isn't removed: {error}", file=sys.stderr, flush=True)  # noqa: T201  its log
+        else:
+            return 0
+    return 1
 
 
 if __name__ == "__main__":

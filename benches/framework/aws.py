@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import shutil
 import signal
@@ -131,8 +130,11 @@ def live(settings: dict[str, object], servers: int, clients: int = 0, *, hold: b
     return run
 
 
+PLENTY = {"max_cost": 1000.0, "max_hosts": 1000}
+
+
 def _settings(cloud: Emulation) -> dict[str, object]:
-    return dict(cloud.settings(max_cost=1000.0, max_hosts=1000))
+    return dict(cloud.settings(**PLENTY))
 
 
 def _until_ended(cloud: Emulation) -> None:
@@ -171,8 +173,7 @@ async def test_long(netbench, server_coord, client_coord):
 def _handed_over(cloud: Emulation, folder: Path, number: signal.Signals) -> float:
     """Seconds from a signal, in the middle of a round, until the session has ended and left the rest to its reaper."""
     (folder / "test_long.py").write_text(TEST)
-    rows = "\n".join(f"{name} = {json.dumps(value)}" for name, value in _settings(cloud).items())
-    (folder / "netbench.toml").write_text(f'provider = "aws"\n[providers.aws]\n{rows}\n')
+    (folder / "netbench.toml").write_text(cloud.configuration(**PLENTY))
     foreign = ("cacheprovider", "hypothesispytest")  # the latter loads all of hypothesis when a session is interrupted
     command = [sys.executable, "-m", "pytest", "-s", "-q", *(word for one in foreign for word in ("-p", f"no:{one}"))]
     process = subprocess.Popen(

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 def _setup(args: argparse.Namespace, aws: Aws, settings: AwsSettings) -> int:
     from pytest_netbench.hosts.aws import stack, template
 
-    made = template.template(stack.zones_of(aws), owner=settings.owner)
+    made = template.template(stack.zones_of(aws), network=settings.network, owner=settings.owner)
     if args.template:
         print(json.dumps(made, indent=1))
         return 0
@@ -119,7 +119,8 @@ def _setup_tagged(_args: argparse.Namespace, aws: Aws, settings: AwsSettings) ->
     _status_tagged(_args, aws, settings)
     profile = aws.call("iam:GetInstanceProfile", InstanceProfileName=settings.instance_profile)["InstanceProfile"]
     bucket = f"arn:aws:s3:::{settings.bucket}"
-    policy = coordinator_policy(settings.owner, bucket=bucket, role=profile["Roles"][0]["Arn"])
+    logs = f"arn:aws:logs:*:*:log-group:{settings.log_group}:*" if settings.log_group else None
+    policy = coordinator_policy(settings.owner, bucket=bucket, role=profile["Roles"][0]["Arn"], logs=logs)
     print("nothing is to be made; the coordinator's credentials need this policy, and no other:")
     print(json.dumps(policy, indent=1))
     return 0
@@ -133,6 +134,7 @@ def _status_tagged(_args: argparse.Namespace, aws: Aws, settings: AwsSettings) -
     _say(*(f"{zone}: {subnet}" for zone, subnet in sorted(network.subnets.items())))
     aws.call("s3:HeadBucket", Bucket=network.bucket)
     _say(f"bucket: {network.bucket}", f"instance profile: {network.instance_profile}")
+    _say(f"log group: {network.log_group or 'none'}")
     _say_hosts(aws, settings)
     return 0
 

@@ -25,7 +25,8 @@ class ProviderContext:
     ``run``: the run's id, part of every resource's name. ``ledger``: written before each create. ``drivers``: the table
     of driver rows as JSON text, handed to each worker at its start. ``settings``: the provider's own section of the
     configuration. ``keep``: leave the hosts alive at the end (``--netbench-keep-hosts``). ``upcoming``: what the tests
-    after the present one need. ``hurried``: whether somebody ends the run and may not wait long.
+    after the present one need. ``hurried``: whether somebody ends the run and may not wait long. ``say`` shows a line
+    to whoever waits.
     """
 
     run: str
@@ -35,6 +36,7 @@ class ProviderContext:
     keep: bool = False
     upcoming: Callable[[], Sequence[Need]] = tuple
     hurried: Callable[[], bool] = bool
+    say: Callable[[str], None] = lambda _: None
 
 
 class Provider(ABC):

@@ -157,6 +157,7 @@ async def provider(session: Session) -> AsyncIterator[Provider]:
             keep=session.settings.keep_hosts,
             upcoming=lambda: tuple(session.upcoming.values()),
             hurried=lambda: session.hurried,
+            say=session.say,
         )
         kind = session.provider_class()
         if session.worker and not kind.parallel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -80,9 +79,7 @@ def settled(cloud: Emulation) -> list[str]:
 
 def configure(folder: Path, cloud: Emulation, **more: object) -> None:
     """Let a project's runs use the emulated cloud."""
-    rows = {**cloud.settings(), **more}
-    text = "\n".join(f"{name} = {json.dumps(value)}" for name, value in rows.items())
-    (folder / "netbench.toml").write_text(f'provider = "aws"\n[providers.aws]\n{text}\n')
+    (folder / "netbench.toml").write_text(cloud.configuration(**more))
 
 
 def pytest_run(folder: Path, *words: str) -> subprocess.Popen[str]:

@@ -64,6 +64,8 @@ if what == "live":
 else:
     clean(Path(path))
 """
+CLEANUP_CALLS = 8
+"""A clean-up makes about so many; each of them is the one at which some point's clean-up is killed."""
 DELAYS = {"boot_s": 0.02, "agent_s": 0.02, "end_s": 0.05}
 
 
@@ -88,7 +90,7 @@ def crash_and_clean(cloud: Emulation, when: str, at: int, folder: Path) -> bool:
     """One crash point; whether there was such a call."""
     ledger = folder / f"{when}-{at}.jsonl"
     ended = child(cloud, "live", when, at, ledger)
-    child(cloud, "clean", when, 1 + at % 5, ledger)
+    child(cloud, "clean", when, 1 + at % CLEANUP_CALLS, ledger)
     clean(ledger)
     assert left(cloud) == [], (when, at)
     assert not held(entries(ledger))

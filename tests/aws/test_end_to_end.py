@@ -78,6 +78,8 @@ def test_incast_on_emulated_hosts(stack: Emulation, tmp_path: Path, driver: str)
     if "skipped" in said and driver != "tcp":
         pytest.skip("the real driver isn't installed")
     assert status == 0, said
+    told = "netbench: launching in us-west-2a: 4 x c5n.large, 2 x c5n.xlarge for at most 2 h, up to $1.80\n"
+    assert told in said
     (test,) = results(tmp_path)["tests"]
     assert test["provider"] == "aws"
     assert [] in [round_["validity"] for round_ in test["rounds"]]  # a busy machine may spoil one by its skew

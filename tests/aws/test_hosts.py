@@ -71,10 +71,22 @@ async def test_a_fresh_worker_has_its_host_and_its_key(stack: Emulation, tmp_pat
 
 
 async def test_a_silent_worker_is_looked_into_from_outside(stack: Emulation, tmp_path: Path) -> None:
-    """By SSM: the end of its log, however long that is, though the worker says nothing; a dead host has none."""
+    """By SSM: the end of its log, however long that is, though the worker says nothing; a dead host has none.
+
+    What is found is in the log group, too.
+    """
     async with provider(stack) as made, made.fleet(Need(2, 0)) as fleet:
         on(stack, fleet, "kill -STOP $(cat pid); yes line | head -n 9000 >>worker.log; echo the end >>worker.log")
         stack.kill(str(fleet.servers[1].facts["instance"]))
         await made.salvage(fleet.servers, tmp_path)
     assert (tmp_path / "server-0" / "worker.log").read_text().endswith("line\nthe end\n")
     assert not (tmp_path / "server-1").exists()
+    assert kept(stack, "run/server-0")[-2:] == ["line", "the end"]
+
+
+def kept(cloud: Emulation, stream: str) -> list[str]:
+    """The lines of a stream in the stack's log group."""
+    logs = cloud.client("logs")
+    (group,) = (one["logGroupName"] for one in logs.describe_log_groups()["logGroups"])
+    found = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
+    return [one["message"] for one in found["events"]]

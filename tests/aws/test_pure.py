@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_netbench.errors import HostError, UsageError
-from pytest_netbench.hosts.aws import api, bundle, facts, prices, request, script
-from pytest_netbench.hosts.aws.failures import AwsError, InUse, NoCapacity, RightsMissing, failure
+from pytest_netbench.hosts.aws import api, bundle, facts, onhost, prices, request, script
+from pytest_netbench.hosts.aws.cargo import Platform
+from pytest_netbench.hosts.aws.failures import AwsError, InUse, NoCapacity, QuotaReached, RightsMissing, failure
 from pytest_netbench.hosts.aws.plan import Launch, TypeInfo, attempts, fits, slots
+from pytest_netbench.hosts.aws.preflight import Network, Site
 from pytest_netbench.hosts.aws.settings import AwsSettings, settings_from
 from pytest_netbench.hosts.aws.template import template
 from pytest_netbench.hosts.model import Hosts, Need
@@ -157,6 +160,29 @@ def test_a_cap_is_a_cap() -> None:
         prices.check(2.6, wanted, 5.0)
 
 
+def test_what_is_to_be_launched_is_told_in_a_line() -> None:
+    """Each kind of host, how long it lives, and dollars; data where it costs something."""
+    kinds = [rate()] * 2 + [rate("c6in.8xlarge")]
+    told = "2 x c5n.large, 1 x c6in.8xlarge for at most 2 h, up to $"
+    assert prices.estimate(kinds, 7200, 188e9, 1).brief == f"{told}4.10"
+    assert prices.estimate(kinds, 7200, 188e9, 2).brief == f"{told}7.86 with 188.0 GB between zones"
+
+
+@pytest.mark.parametrize(
+    ("types", "fits_in"), [(["m9.big"] * 2, True), (["m9.big"] * 3, False), (["x9.big"] * 9, True)]
+)
+def test_a_quota_counts_what_it_is_about(types: list[str], fits_in: bool) -> None:
+    """The processors of its own families; other types have quotas that nobody has read."""
+    infos = {one: TypeInfo(one, "x86_64", "", frozenset(), vcpus=8) for one in types}
+    site = Site("1", Network("vpc", {}, "b", "p"), {}, infos, {}, Platform(), "", vcpus=16)
+    with (
+        nullcontext()
+        if fits_in
+        else pytest.raises(QuotaReached, match="3 hosts have 24 vCPUs, the account may have 16")
+    ):
+        site.check_quota(types)
+
+
 def test_what_is_refused_shows_how_it_comes_about() -> None:
     """Each kind of host with the parts of its price, the data, and the day of the prices."""
     kinds = [rate()] * 2 + [rate("c6in.8xlarge")]
@@ -184,6 +210,8 @@ def test_what_is_refused_shows_how_it_comes_about() -> None:
         ({"placement": "near"}, "cluster, none, spread"),
         ({"life": "25h"}, "one day"),
         ({"spot": "yes"}, "true or false"),
+        ({"network": "10.0.0.0/8"}, "from /16 to /24"),
+        ({"network": "10.0.0.1/16"}, "expected a network as"),
         ({"max_cost": -1}, "expected dollars"),
     ],
 )
@@ -259,7 +287,18 @@ def test_the_stack_is_complete() -> None:
     assert kinds.count("AWS::EC2::Subnet") == kinds.count("AWS::EC2::SubnetRouteTableAssociation") == 2
     role = made["Resources"]["HostRole"]["Properties"]
     assert role["ManagedPolicyArns"] == ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
+    assert made["Resources"]["Logs"]["Properties"]["RetentionInDays"] == 30
     assert "NatGateway" not in json.dumps(made)
+
+
+def test_a_host_lets_its_ordinary_users_do_what_drivers_need(tmp_path: Path) -> None:
+    """Their port, and mounts of their own; a kernel without such a rule gets none."""
+    rule = tmp_path / "net/ipv4/ip_unprivileged_port_start"
+    rule.parent.mkdir(parents=True)
+    rule.write_text("1024")
+    onhost.ease(tmp_path)
+    assert rule.read_text() == "443"
+    assert not (tmp_path / "kernel").exists()
 
 
 # --- what a host says of itself --------------------------------------------------------------------------

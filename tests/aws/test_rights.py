@@ -16,7 +16,7 @@ import pytest
 from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.aws import expired, ready, stack
 from pytest_netbench.hosts.aws.api import Aws, Where
-from pytest_netbench.hosts.aws.policy import actions, coordinator_policy, right
+from pytest_netbench.hosts.aws.policy import LOGS, actions, coordinator_policy, right
 from pytest_netbench.hosts.aws.publish import publish
 from pytest_netbench.hosts.ledger import Ledger
 from pytest_netbench.hosts.model import Need
@@ -26,7 +26,8 @@ from pytest_netbench.testing.aws.rules import DROP, FOR_EVER, ApiFault
 from tests.aws.aws_runs import NoReaper, left, made_nothing, provider
 
 pytestmark = pytest.mark.timeout(300)
-POLICY = coordinator_policy("netbench", bucket="arn:aws:s3:::bucket", role="arn:aws:iam::1:role/host")
+ARNS = {"bucket": "arn:aws:s3:::bucket", "role": "arn:aws:iam::1:role/host", "logs": "arn:aws:logs:*:*:log-group:g:*"}
+POLICY = coordinator_policy("netbench", **ARNS)
 Way: TypeAlias = Callable[[Emulation, Path, pytest.MonkeyPatch], Awaitable[None]]
 
 
@@ -108,7 +109,7 @@ WAYS: dict[Way, frozenset[str]] = {
     publish_results: frozenset(),
 }
 """Rights that a plain run doesn't use, by the way in which they are."""
-OPTIONAL = frozenset({"servicequotas:GetServiceQuota", "ssm:GetCommandInvocation"})
+OPTIONAL = frozenset({"servicequotas:GetServiceQuota", "ssm:GetCommandInvocation", *LOGS})
 """Without these a run goes on: what they tell is then not known."""
 STAYS = frozenset(
     {"ec2:DeleteSecurityGroup", "ec2:DeletePlacementGroup", "ec2:DescribeSecurityGroups", "s3:DeleteObject"}
@@ -192,14 +193,15 @@ async def test_these_are_missed_before_anything_is_made(
         coordinator()
 
 
-def test_a_log_that_may_not_be_read_says_so(
-    cloud: Emulation, coordinator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("action", ["ssm:GetCommandInvocation", *LOGS])
+def test_a_log_that_may_not_be_read_or_kept_says_so(
+    cloud: Emulation, coordinator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     """In its own place; the run goes on."""
-    coordinator(*set(actions(POLICY)) - {"ssm:GetCommandInvocation"})
+    coordinator(*set(actions(POLICY)) - {action})
     asyncio.run(live(cloud, tmp_path, monkeypatch))
     (log,) = tmp_path.rglob("worker.log")
-    assert "may not ssm:GetCommandInvocation" in log.read_text()
+    assert f"may not {action}" in log.read_text()
 
 
 async def test_hosts_that_may_not_be_ended_end_themselves(

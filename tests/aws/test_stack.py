@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pytest_netbench.errors import HostError
 from pytest_netbench.hosts.aws import stack
 from pytest_netbench.hosts.aws.api import Aws, Where
 from pytest_netbench.hosts.aws.stackstate import ADVICE, Condition, condition
+from pytest_netbench.hosts.model import Need
 from pytest_netbench.testing.aws.emulation import ACCOUNT, REGION, Emulation
 from tests.aws.aws_runs import configure, made_nothing, provider, until
 
@@ -77,6 +79,12 @@ def test_a_first_set_up_says_what_it_makes_and_what_that_costs(cli: Said) -> Non
         assert words in said
     status, said = cli("status")
     assert (status, "CREATE_COMPLETE, and whole" in said, "0 hosts" in said) == (0, True, True)
+
+
+async def test_a_run_has_hosts_in_what_was_set_up(made: Emulation) -> None:
+    """By the command, as by ``Emulation.set_up``: in the network that the settings name."""
+    async with provider(made, stack=NAME) as ours, ours.fleet(Need(1, 0)) as fleet:
+        assert ipaddress.ip_address(fleet.servers[0].data) in ipaddress.ip_network(made.network)
 
 
 def test_a_second_set_up_changes_nothing(made: Emulation, cli: Said) -> None:

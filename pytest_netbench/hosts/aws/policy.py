@@ -31,6 +31,7 @@ MADE, SPOT = ("instance", "volume", "network-interface"), "spot-instances-reques
 """What RunInstances makes, and gives the owner's tag; the last where hosts are spot instances."""
 MADE_WITH_TAG = ("ec2:CreateSecurityGroup", "ec2:CreatePlacementGroup")
 OBJECTS = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")
+LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
 OTHER_NAMES: Mapping[str, str] = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:HeadBucket": "s3:ListBucket",
@@ -47,8 +48,8 @@ ALSO_NEEDED: Mapping[str, tuple[str, ...]] = {
 """What a call is refused for as well, which EC2 tells in a way that only it can read."""
 
 
-def coordinator_policy(owner: str, *, bucket: object, role: object) -> dict[str, Any]:
-    """The policy; ``bucket`` and ``role`` are ARNs, or what CloudFormation puts there."""
+def coordinator_policy(owner: str, *, bucket: object, role: object, logs: object = None) -> dict[str, Any]:
+    """The policy; ``bucket``, ``role`` and ``logs`` are ARNs, or what CloudFormation puts there; the last, if any."""
     tagged = {"StringEquals": {"aws:RequestTag/nb:owner": owner}}
     theirs = {"StringEquals": {"aws:ResourceTag/nb:owner": owner}}
     inside = {"Fn::Sub": ["${Arn}/*", {"Arn": bucket}]} if isinstance(bucket, Mapping) else f"{bucket}/*"
@@ -70,6 +71,7 @@ def coordinator_policy(owner: str, *, bucket: object, role: object) -> dict[str,
             _allow(("ssm:GetParameter",), ["arn:aws:ssm:*:*:parameter/aws/service/*"]),
             _allow(("s3:ListBucket",), bucket),
             _allow(OBJECTS, inside),
+            *([_allow(LOGS, logs)] if logs else []),
         ],
     }
 

@@ -21,7 +21,7 @@ from pytest_netbench.hosts.aws.bundle import bundle
 from pytest_netbench.hosts.aws.launch import Launcher
 from pytest_netbench.hosts.aws.plan import Launch, Slot, attempts, fits, slots
 from pytest_netbench.hosts.aws.preflight import Site, preflight
-from pytest_netbench.hosts.aws.prices import Rate
+from pytest_netbench.hosts.aws.prices import Estimate, Rate
 from pytest_netbench.hosts.aws.ready import Preparer, Ready
 from pytest_netbench.hosts.aws.settings import AwsSettings
 from pytest_netbench.hosts.aws.ssm import Commands
@@ -159,7 +159,7 @@ class Pool:
             beside=next(iter(beside)) if len(beside) == 1 else "",
         )
         first = next(ways)
-        self._allow(first, need)
+        self._tell(first, self._allow(first, need))
         if not self._places:
             for launch in first:
                 self._launcher.may_launch(launch, site.network.subnets[launch.zone])
@@ -171,20 +171,27 @@ class Pool:
             one = by_name[slot.name]
             self._places[slot.name] = Place(slot, one, self._price(one.instance.type))
 
-    def _allow(self, way: Way, need: Need) -> None:
-        """Refuse a way that has no quota, costs too much, or whose hosts couldn't run the drivers."""
+    def _allow(self, way: Way, need: Need) -> Estimate:
+        """Refuse a way that has no quota, costs too much, or whose hosts couldn't run the drivers; what it may cost."""
         self._site.check_quota([one.type for one in way for _ in one.slots])
-        self._check_cost(need, way)
+        wanted = self._check_cost(need, way)
         self._preparer.programs(need.drivers, [self._site.types[one.type] for one in way])
+        return wanted
 
     def _allowed(self, ways: Iterator[Way], need: Need) -> Iterator[Way]:
         """Where the first way had no room: the others, without those that would be refused."""
         for way in ways:
             try:
-                self._allow(way, need)
+                wanted = self._allow(way, need)
             except (HostError, UsageError):
                 continue
+            self._tell(way, wanted)
             yield way
+
+    def _tell(self, way: Way, wanted: Estimate) -> None:
+        """Say what is going to be launched, and what it may cost."""
+        zones = ", ".join(sorted({one.zone for one in way}))
+        self._context.say(f"launching in {zones}: {wanted.brief}")
 
     def _extended(self, types: Sequence[str]) -> Site:
         """The site, with types that nobody had foreseen."""
@@ -234,9 +241,10 @@ class Pool:
             return Rate(type_)
         return prices.table().rate(type_, self._aws.where.region, self._settings.price)
 
-    def _check_cost(self, need: Need, launches: Way) -> None:
+    def _check_cost(self, need: Need, launches: Way) -> Estimate:
         rates = [self._price(one.type) for one in launches for _ in one.slots]
         zones = {one.zone for one in launches} | {one.ready.instance.zone for one in self._places.values()}
         wanted = prices.estimate(rates, self._settings.life, need.volume, len(zones))
         spent = self._spent + sum(one.rate.second for one in self._places.values()) * self._settings.life
         prices.check(spent, wanted, self._settings.max_cost)
+        return wanted

@@ -7,6 +7,7 @@ import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from pytest_netbench.errors import HostError, UsageError
@@ -15,22 +16,26 @@ from pytest_netbench.hosts.aws.cargo import Platform
 from pytest_netbench.hosts.aws.failures import AwsError, failure
 from pytest_netbench.hosts.aws.plan import TypeInfo
 from pytest_netbench.hosts.aws.settings import IMAGES, AwsSettings
-from pytest_netbench.hosts.aws.stackstate import ADVICE, Condition, condition
+from pytest_netbench.hosts.aws.stackstate import ADVICE, OUTPUTS, Condition, condition
 
 SETUP = "`netbench aws setup` makes it"
 WHO_AM_I = "https://checkip.amazonaws.com"
 _DEBIAN = {"x86_64": "amd64", "arm64": "arm64"}
-_VCPUS_ON_DEMAND = "L-1216C47A"
+_STANDARD = frozenset(("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"))
+"""Families of types that share one quota of vCPUs, by their letters; others have quotas of their own."""
+_VCPUS_ON_DEMAND, _VCPUS_SPOT = "L-1216C47A", "L-34B43A08"
+"""Its code, and that of the same families as spot instances."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Where hosts go: a network with a subnet in each zone, the bucket, and the profile that hosts have."""
+    """Where hosts go: a network with a subnet in each zone, the bucket, the hosts' profile, maybe a log group."""
 
     vpc: str
     subnets: Mapping[str, str]
     bucket: str
     instance_profile: str
+    log_group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +52,17 @@ class Site:
     vcpus: float | None = None
 
     def check_quota(self, types: Sequence[str]) -> None:
-        """Whether the account may have hosts of these types, as far as its quota could be read.
+        """Whether the account may have hosts of these types, as far as their quota could be read.
 
         :raises QuotaReached: if they alone are more than it may have.
         """
-        wanted = sum(self.types[one].vcpus for one in types)
+        counted = [one for one in types if _family(one) in _STANDARD]
+        wanted = sum(self.types[one].vcpus for one in counted)
         if self.vcpus is not None and wanted > self.vcpus:
             raise failure(
                 "ec2:RunInstances",
                 "VcpuLimitExceeded",
-                f"{len(types)} hosts have {wanted} vCPUs, the account may have {self.vcpus:g}",
+                f"{len(counted)} hosts have {wanted} vCPUs, the account may have {self.vcpus:g}",
             )
 
     def learn(self, more: Site) -> None:
@@ -83,7 +89,7 @@ def preflight(aws: Aws, settings: AwsSettings, wanted: frozenset[str]) -> Site:
         images={machine: _image(aws, settings, machine) for machine in {one.machine for one in types.values()}},
         platform=_platform(settings),
         source=_source(settings),
-        vcpus=_quota(aws),
+        vcpus=_quota(aws, settings),
     )
 
 
@@ -133,7 +139,7 @@ def stack_network(aws: Aws, settings: AwsSettings) -> Network:
             f"{ADVICE[now]}"
         )
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
-    missing = {"Vpc", "Subnets", "Bucket", "InstanceProfile"} - set(outputs)
+    missing = OUTPUTS - set(outputs)
     if missing:
         raise HostError(
             f"the stack {settings.stack!r} in {region} has no output {', '.join(sorted(missing))}: "
@@ -144,6 +150,7 @@ def stack_network(aws: Aws, settings: AwsSettings) -> Network:
         subnets_of(outputs["Subnets"]),
         settings.bucket or outputs["Bucket"],
         settings.instance_profile or outputs["InstanceProfile"],
+        settings.log_group or outputs["LogGroup"],
     )
 
 
@@ -168,7 +175,7 @@ def named_network(aws: Aws, settings: AwsSettings) -> Network:
     if len({one["VpcId"] for one in found}) > 1:
         raise HostError(f"the subnets with the tag {settings.subnet_tag} are in several VPCs")
     subnets = {one["AvailabilityZone"]: one["SubnetId"] for one in found}
-    return Network(found[0]["VpcId"], subnets, settings.bucket, settings.instance_profile)
+    return Network(found[0]["VpcId"], subnets, settings.bucket, settings.instance_profile, settings.log_group)
 
 
 def _types(aws: Aws, wanted: frozenset[str]) -> dict[str, TypeInfo]:
@@ -247,10 +254,16 @@ def _own_address() -> str:
         ) from None
 
 
-def _quota(aws: Aws) -> float | None:
+def _family(type_: str) -> str:
+    """The letters that a type's name begins with."""
+    return "".join(takewhile(str.isalpha, type_))
+
+
+def _quota(aws: Aws, settings: AwsSettings) -> float | None:
     """How many vCPUs the account may have; None where that can't be read, which stops nobody."""
+    code = _VCPUS_SPOT if settings.spot else _VCPUS_ON_DEMAND
     try:
-        found = aws.call("service-quotas:GetServiceQuota", once=True, ServiceCode="ec2", QuotaCode=_VCPUS_ON_DEMAND)
+        found = aws.call("service-quotas:GetServiceQuota", once=True, ServiceCode="ec2", QuotaCode=code)
     except AwsError:
         return None
     value = found.get("Quota", {}).get("Value")

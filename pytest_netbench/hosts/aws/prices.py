@@ -40,7 +40,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Dollars: an hour of a type, an hour of a public address, a GB and month of disk, and of the bucket.
+    """Dollars: an hour of a type, an hour of a public address, a GB and month of disk, of the bucket, and of logs.
 
     ``between_zones_gb``: a GB between zones, each way.
     """
@@ -51,6 +51,7 @@ class Prices:
     address_hour: float
     disk_gb_month: float
     bucket_gb_month: float
+    logs_gb_month: float
     between_zones_gb: float
 
     def rate(self, type_: str, region: str, own: Mapping[str, float]) -> Rate:
@@ -84,6 +85,7 @@ def table() -> Prices:
         found["public_ipv4_hour"],
         found["gp3_gb_month"],
         found["s3_gb_month"],
+        found["logs_gb_month"],
         found["between_zones_gb_each_way"],
     )
 
@@ -112,6 +114,13 @@ class Estimate:
     def dollars(self) -> float:
         """Both together."""
         return self.hosts_dollars + self.data_dollars
+
+    @property
+    def brief(self) -> str:
+        """In one line: which hosts, for how long, and what they and their data come to at most."""
+        counted = ", ".join(f"{count} x {rate.type}" for rate, count in Counter(self.rates).items())
+        data = f" with {self.volume / GB:.1f} GB between zones" if self.data_dollars else ""
+        return f"{counted} for at most {self.life / HOUR:g} h, up to ${self.dollars:.2f}{data}"
 
     def __str__(self) -> str:
         hours = f"{self.life / HOUR:g} h"

@@ -16,12 +16,12 @@ from typing import Any
 
 from pytest_netbench.drivers import registry
 from pytest_netbench.errors import HostError
-from pytest_netbench.hosts.aws import journal, script
+from pytest_netbench.hosts.aws import journal, logs, script
 from pytest_netbench.hosts.aws.api import Aws
 from pytest_netbench.hosts.aws.bundle import Blob, bundle, manifest
 from pytest_netbench.hosts.aws.cargo import Cargo, cargo, check, table_for_hosts
 from pytest_netbench.hosts.aws.cleanup import objects
-from pytest_netbench.hosts.aws.failures import Exists, NotThere, RightsMissing
+from pytest_netbench.hosts.aws.failures import AwsError, Exists, NotThere, RightsMissing
 from pytest_netbench.hosts.aws.launch import Instance
 from pytest_netbench.hosts.aws.plan import TypeInfo
 from pytest_netbench.hosts.aws.preflight import Site
@@ -124,13 +124,23 @@ class Preparer:
             said.check(f"{host.name} ({host.instance.id}) has no fresh worker")
 
     def logs(self, hosts: Sequence[Ready]) -> Mapping[str, str]:
-        """The ends of workers' logs by hosts' names, by SSM; those that don't answer are left out.
+        """The ends of workers' logs by hosts' names, by SSM, also for the log group; who doesn't answer is left out.
 
         :raises AwsError: if AWS says no.
         """
         names = {one.instance.id: one.name for one in hosts}
         found = self._commands.outputs(list(names), script.log_tail(self._ledger.run, LOG), LOG_DEADLINE)
-        return {names[instance]: text for instance, text in found.items()}
+        return {names[instance]: text + self._kept(names[instance], text) for instance, text in found.items()}
+
+    def _kept(self, name: str, text: str) -> str:
+        """Have a log in the log group, if there is one; why it isn't there: that stops nobody."""
+        group = self._site.network.log_group
+        try:
+            if group:
+                logs.keep(self._aws, group, f"{self._ledger.run}/{name}", text)
+        except AwsError as error:
+            return f"netbench: this isn't in the log group {group}: {error}\n"
+        return ""
 
     def _ready(self, name: str, one: Instance, said: Invocation, brought: frozenset[str]) -> Ready:
         said.check(f"{name} ({one.id}) can't be made ready")

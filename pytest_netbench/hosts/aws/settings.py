@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -28,6 +29,8 @@ IMAGES: Mapping[str, Image] = MappingProxyType(
         "al2023": Image("/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{machine}", (2, 34), (3, 11)),
     }
 )
+LARGEST, SMALLEST = 16, 24
+"""Bits of the stack's network: a VPC has 16 at least; a zone's subnet has four more, and 28 at most."""
 SHORTEST_LIFE, LONGEST_LIFE = 300.0, 24 * 3600.0
 """Seconds: a test doesn't begin on hosts that have less than two minutes to live."""
 
@@ -43,8 +46,9 @@ class AwsSettings:
     ``control``: at which of its addresses a worker is reached; ``allow``: the network from which it may be, this
     machine's public address if empty. ``max_cost``: dollars that all hosts of a run may cost at most. ``price``:
     dollars an hour of types that the table doesn't have. ``poll``: seconds between two questions of one kind.
-    ``boot``, ``agent``: seconds for a host to run, and for SSM to hear of it. ``subnet_tag``, ``bucket``,
-    ``instance_profile``: an existing network, in the place of the stack's.
+    ``boot``, ``agent``: seconds for a host to run, and for SSM to hear of it. ``network``: the addresses of the network
+    that the stack makes. ``subnet_tag``, ``bucket``,
+    ``instance_profile``, ``log_group``: an existing network, in the place of the stack's.
     """
 
     region: str = ""
@@ -52,6 +56,7 @@ class AwsSettings:
     endpoint: str = ""
     accounts: tuple[str, ...] = ()
     stack: str = "netbench"
+    network: str = "10.77.0.0/16"
     owner: str = "netbench"
     types: tuple[str, ...] = ("c5n.large",)
     zones: tuple[str, ...] = ()
@@ -77,6 +82,7 @@ class AwsSettings:
     subnet_tag: str = ""
     bucket: str = ""
     instance_profile: str = ""
+    log_group: str = ""
 
     @property
     def emulated(self) -> bool:
@@ -135,6 +141,16 @@ def _life(value: object) -> float:
     return found
 
 
+def _network(value: object) -> str:
+    try:
+        found = ipaddress.IPv4Network(_text(value))
+    except ValueError as error:
+        raise ValueError(f'expected a network as "10.77.0.0/16": {error}') from None
+    if not LARGEST <= found.prefixlen <= SMALLEST:
+        raise ValueError(f"expected a network from /{LARGEST} to /{SMALLEST}, found {value!r}")
+    return str(found)
+
+
 def _version(value: object) -> tuple[int, int]:
     major, _, minor = _text(value).partition(".")
     if not (major.isdigit() and minor.isdigit()):
@@ -156,12 +172,13 @@ def _prices(value: object) -> Mapping[str, float]:
 
 _PARSERS: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(("region", "profile", "endpoint", "stack", "owner", "image", "allow"), _text),
-    **dict.fromkeys(("subnet_tag", "bucket", "instance_profile"), _text),
+    **dict.fromkeys(("subnet_tag", "bucket", "instance_profile", "log_group"), _text),
     **dict.fromkeys(("accounts", "types", "zones"), _texts),
     **dict.fromkeys(("spot", "emulate", "publish"), _flag),
     **dict.fromkeys(("poll", "boot", "agent", "timeout"), seconds),
     "placement": _one_of("cluster", "spread", "none"),
     **dict.fromkeys(("glibc", "python"), _version),
+    "network": _network,
     "programs": _places,
     "life": _life,
     "control": _one_of("public", "private"),

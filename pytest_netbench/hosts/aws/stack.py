@@ -13,7 +13,7 @@ from pytest_netbench.hosts.aws.api import Aws
 from pytest_netbench.hosts.aws.cleanup import delete_objects
 from pytest_netbench.hosts.aws.failures import AwsError, NotThere, RightsMissing
 from pytest_netbench.hosts.aws.preflight import describe_stack, subnets_of
-from pytest_netbench.hosts.aws.stackstate import ADVICE, Condition, condition
+from pytest_netbench.hosts.aws.stackstate import ADVICE, OUTPUTS, Condition, condition
 from pytest_netbench.hosts.aws.template import TAG, TAGS
 
 DEADLINE = 900.0
@@ -58,7 +58,7 @@ def faults(aws: Aws, found: Found) -> Iterator[str]:
         yield _state(found)
         yield from _reasons(aws, found.name)
         return
-    missing = {"Vpc", "Subnets", "Bucket", "InstanceProfile"} - set(found.outputs)
+    missing = OUTPUTS - set(found.outputs)
     if missing:
         yield f"it has no output {', '.join(sorted(missing))}: `netbench aws setup` brings it up to date"
     else:

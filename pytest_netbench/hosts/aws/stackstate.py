@@ -15,6 +15,8 @@ class Condition(Enum):
     BROKEN = "something of it is there, and it can't be changed"
 
 
+OUTPUTS = frozenset({"Vpc", "Subnets", "Bucket", "LogGroup", "InstanceProfile"})
+"""What a stack tells of itself that runs need."""
 ADVICE: Mapping[Condition, str] = {
     Condition.READY: "",
     Condition.WORKING: "somebody works at it just now: `netbench aws setup` waits until that is over, and goes on",

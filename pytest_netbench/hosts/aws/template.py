@@ -9,21 +9,21 @@ from typing import Any
 from pytest_netbench.hosts.aws import prices
 from pytest_netbench.hosts.aws.policy import coordinator_policy, host_trust
 
-NETWORK = "10.77.0.0/16"
 SUBNET_BITS = 4
 """A subnet has a sixteenth of the network: 4,091 hosts, and up to 16 zones."""
-KEEP_PROGRAMS_DAYS, KEEP_REPORTS_DAYS = 30, 90
+KEEP_PROGRAMS_DAYS, KEEP_REPORTS_DAYS, KEEP_LOGS_DAYS = 30, 90, 30
 TAG = ("nb:stack", "netbench")
 """By which a stack is known as one of ours, and what is in it."""
 TAGS = [{"Key": TAG[0], "Value": TAG[1]}]
 _SSM_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 
 
-def template(zones: Sequence[str], *, network: str = NETWORK, owner: str = "netbench") -> dict[str, Any]:
-    """The stack, for a region with these zones."""
+def template(zones: Sequence[str], *, network: str, owner: str = "netbench") -> dict[str, Any]:
+    """The stack, for a region with these zones; ``network`` is cut into subnets."""
     subnets = [str(one) for one in ipaddress.ip_network(network).subnets(prefixlen_diff=SUBNET_BITS)]
     names = {zone: f"Subnet{zone.rpartition('-')[2].replace('-', '').title()}" for zone in zones}
-    resources: dict[str, Any] = {**_network(network), **_bucket(), **_roles(owner)}
+    logs = _resource("Logs::LogGroup", RetentionInDays=KEEP_LOGS_DAYS, Tags=TAGS)
+    resources: dict[str, Any] = {**_network(network), **_bucket(), "Logs": logs, **_roles(owner)}
     for zone, block in zip(zones, subnets, strict=False):
         resources[names[zone]] = _resource(
             "EC2::Subnet", VpcId=_ref("Vpc"), CidrBlock=block, AvailabilityZone=zone, Tags=TAGS
@@ -36,6 +36,7 @@ def template(zones: Sequence[str], *, network: str = NETWORK, owner: str = "netb
         "Vpc": _ref("Vpc"),
         "Subnets": listed,
         "Bucket": _ref("Bucket"),
+        "LogGroup": _ref("Logs"),
         "InstanceProfile": _ref("HostProfile"),
         "CoordinatorPolicy": _ref("CoordinatorPolicy"),
     }
@@ -79,7 +80,8 @@ def _bucket() -> dict[str, Any]:
 
 
 def _roles(owner: str) -> dict[str, Any]:
-    arns = {"bucket": {"Fn::GetAtt": ["Bucket", "Arn"]}, "role": {"Fn::GetAtt": ["HostRole", "Arn"]}}
+    places = {"bucket": "Bucket", "role": "HostRole", "logs": "Logs"}
+    arns = {name: {"Fn::GetAtt": [place, "Arn"]} for name, place in places.items()}
     return {
         "HostRole": _resource(
             "IAM::Role", AssumeRolePolicyDocument=host_trust(), ManagedPolicyArns=[_SSM_CORE], Tags=TAGS
@@ -88,7 +90,7 @@ def _roles(owner: str) -> dict[str, Any]:
         "CoordinatorPolicy": _resource(
             "IAM::ManagedPolicy",
             Description="What the coordinator of netbench runs may do, and nothing else",
-            PolicyDocument=coordinator_policy(owner, bucket=arns["bucket"], role=arns["role"]),
+            PolicyDocument=coordinator_policy(owner, **arns),
         ),
     }
 
@@ -112,8 +114,9 @@ def describe(made: Mapping[str, Any]) -> list[str]:
 
 def at_rest() -> str:
     """What the stack costs while no hosts are in it."""
-    month = prices.table().bucket_gb_month
+    table = prices.table()
     return (
-        f"at rest it costs nothing but its bucket's storage, ${month:g} a GB and month: drivers' programs are deleted "
-        f"after {KEEP_PROGRAMS_DAYS} days, reports after {KEEP_REPORTS_DAYS}; no NAT gateway, no address, no host"
+        f"at rest it costs nothing but what is stored: ${table.bucket_gb_month:g} a GB and month in its bucket, "
+        f"${table.logs_gb_month:g} in its log group; drivers' programs are deleted after {KEEP_PROGRAMS_DAYS} days, "
+        f"reports after {KEEP_REPORTS_DAYS}, logs after {KEEP_LOGS_DAYS}; no NAT gateway, no address, no host"
     )

@@ -144,7 +144,13 @@ class Emulation:
 
     def settings(self, **more: object) -> Mapping[str, object]:
         """What makes provider ``aws`` use it, as ``[providers.aws]`` in the configuration."""
-        return {"endpoint": self.endpoint, "region": REGION, "accounts": [ACCOUNT], "poll": 0.05, **more}
+        where = {"endpoint": self.endpoint, "region": REGION, "network": self.network, "accounts": [ACCOUNT]}
+        return {**where, "poll": 0.05, **more}
+
+    def configuration(self, **more: object) -> str:
+        """The text of a ``netbench.toml`` with these settings."""
+        rows = "\n".join(f"{name} = {json.dumps(value)}" for name, value in self.settings(**more).items())
+        return f'provider = "aws"\n[providers.aws]\n{rows}\n'
 
     def set_up(self, stack: str = "netbench") -> None:
         """Make the stack in which hosts stand, as ``netbench aws setup`` does."""

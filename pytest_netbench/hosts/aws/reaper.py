@@ -30,6 +30,7 @@ WAIT = 5.0
 LATER = (5.0, 30.0, 120.0, 600.0)
 """Seconds before each further try; after the last one, hosts end themselves, and the ledger is ``netbench reap``'s."""
 
+
 class Reaper:
     """The child, seen from the run's process. ``lifelines``: descriptors that it keeps open as long as it lives."""
 

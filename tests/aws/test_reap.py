@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,7 +97,7 @@ def test_a_reaper_that_is_refused_tries_again_later(monkeypatch: pytest.MonkeyPa
             raise error
 
     monkeypatch.setattr(reaper, "clean", clean)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(reaper, "time", SimpleNamespace(sleep=waited.append))
     with Path(os.devnull).open("rb") as ended:
         assert reaper.main(ended.fileno(), Path("run.jsonl")) == 0

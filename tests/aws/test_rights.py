@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from pytest_netbench.errors import HostError
-from pytest_netbench.hosts.aws import expired, ready, stack
+from pytest_netbench.hosts.aws import expired, ready, script, stack
 from pytest_netbench.hosts.aws.api import Aws, Where
 from pytest_netbench.hosts.aws.policy import LOGS, actions, coordinator_policy, right
 from pytest_netbench.hosts.aws.publish import publish
@@ -59,8 +59,9 @@ def coordinator(cloud: Emulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
 # --- in which ways rights are used -------------------------------------------------------------------
 
 
-async def live(cloud: Emulation, folder: Path, _patch: pytest.MonkeyPatch) -> None:
-    """Have a host, its worker's log, and a fresh worker on it."""
+async def live(cloud: Emulation, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Have a host, its worker's log, in which something stands, and a fresh worker on it."""
+    patch.setattr(script, "log_tail", lambda *_: ["echo a line"])
     async with provider(cloud) as made, made.fleet(Need(1, 0)) as fleet:
         await made.salvage(fleet.servers, folder)
         await made.renew(fleet)

@@ -72,8 +72,8 @@ class Client:
         self._local_ip = local_ip
         self._wire = wire
         self._id = scenario_id
-        self._programs = programs(client.connections, again, exact=exact)
-        self._steps = compile_operations(client.scenario, {m.Connect: self._connect})
+        self._programs = programs(client.connections, self, again, exact=exact)
+        self._steps = compile_operations(client.scenario, self, {m.Connect: self._connect})
         self._dialled = 0
 
     def run(self) -> None:

@@ -61,7 +61,7 @@ class Server:
         self.listening = listening
         self._wire = wire
         self._say = say
-        self._programs = programs(server.connections, again, exact=exact)
+        self._programs = programs(server.connections, self, again, exact=exact)
         self._accepted = 0
         self._ahead = min((one.receives_first for one in self._programs), default=0)
         self._family = int(listening.family)

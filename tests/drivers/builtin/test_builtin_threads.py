@@ -89,9 +89,9 @@ def test_a_busy_thread_lets_others_have_their_turn(world: World) -> None:
     """A body that never waits doesn't keep the others from going on."""
     threads = ((m.Iterate(m.Count(10_000), (m.Unpark(1),)), m.Trace(0)), (m.Sleep(0), m.Trace(1)))
     context = FakeContext(world)
-    start(world, (m.Scope(threads),), context)
     order: list[int] = []
     world.recorder.marks = (_Noting(order, 0), _Noting(order, 1))  # type: ignore[assignment]
+    start(world, (m.Scope(threads),), context)
     world.engine.run()
     assert order == [1, 0]
 

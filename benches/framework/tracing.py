@@ -54,7 +54,7 @@ def _cpu_ns(operations: Any) -> int:
     side = Side()
     side.streams[0] = SimpleNamespace(send=lambda limit: limit)
     thread = Thread(context, side)
-    engine.spawn(thread, run(thread, compile_operations(operations)))
+    engine.spawn(thread, run(thread, compile_operations(operations, context)))
     began = time.thread_time_ns()
     engine.run()
     return time.thread_time_ns() - began

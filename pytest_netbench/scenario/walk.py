@@ -73,6 +73,30 @@ def dials(operations: Sequence[Any], often: int | None = 1) -> Iterator[tuple[Co
             yield from dials(one.operations, None if unknown else (often or 0) * times(one))
 
 
+def one_at_a_time(scenario: Scenario, server: int) -> bool:
+    """Whether no two connections to a server are ever there beside each other."""
+    return sum(_beside(one.scenario, server) for one in scenario.clients) <= 1
+
+
+def _beside(operations: Sequence[Any], server: int) -> int:
+    """The most connections to a server that operations of a client have at once; two stand for more."""
+    return max((_held(one, server) for one in operations), default=0)
+
+
+def _held(one: Any, server: int) -> int:  # noqa: ANN401  any operation of a client
+    match one:
+        case Connect():
+            return one.server_id == server
+        case ClientScope(threads):
+            return sum(_beside(thread, server) for thread in threads)
+        case Repeat():
+            return _beside(one.operations, server)
+        case Schedule():
+            return 2 * _beside(one.operations, server)  # they arrive whether or not the one before has ended
+        case _:
+            return 0
+
+
 def opened(operations: tuple[ConnectionOp, ...]) -> int:
     """How many streams a program opens; where a time decides, two stand for as many as there are."""
     return sum(

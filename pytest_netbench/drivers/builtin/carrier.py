@@ -33,11 +33,12 @@ _LATER_MS = 2000
 class Carrier(Protocol):
     """The streams of one connection, from when it is up. What can't be done raises OSError or ``Failed``.
 
-    ``link``: what a thread waits for before there is a stream. ``first_ns``, ``last_ns``: payload received.
-    ``retransmits``: segments sent again, ``busy_us``: microseconds in which not all that was sent was acknowledged;
-    both known once it has ended.
+    ``link``: what a thread waits for before there is a stream. ``since``: when it was dialled. ``first_ns``,
+    ``last_ns``: payload received. ``retransmits``: segments sent again, ``busy_us``: microseconds in which not all that
+    was sent was acknowledged; both known once it has ended.
     """
 
+    since: int
     first_ns: int | None
     last_ns: int | None
     retransmits: int | None

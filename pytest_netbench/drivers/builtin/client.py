@@ -5,6 +5,7 @@ This file runs on hosts: standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from pytest_netbench.drivers.builtin import tcp
-from pytest_netbench.drivers.builtin.carrier import Carrier
 from pytest_netbench.drivers.builtin.connection import Connection, Program, programs
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
 from pytest_netbench.drivers.builtin.ending import Failed, Stopped
@@ -72,9 +72,10 @@ class Client:
         self._local_ip = local_ip
         self._wire = wire
         self._id = scenario_id
-        self._programs = programs(client.connections, again, exact=exact)
-        self._steps = compile_operations(client.scenario, {m.Connect: self._connect})
+        self._programs = programs(client.connections, self, again, exact=exact)
+        self._steps = compile_operations(client.scenario, self, {m.Connect: self._connect})
         self._dialled = 0
+        self._ahead: tuple[_Dial, Connection, socket.SocketType] | None = None
 
     def run(self) -> None:
         """Carry out the scenario.
@@ -93,6 +94,8 @@ class Client:
             raise
         finally:
             self.engine.cancel(thread)
+            if self._ahead is not None:
+                self._ahead[1].carrier.close()
 
     def _connect(self, operation: m.Connect) -> Step:
         target, wire = self._servers[operation.server_id], self._wire
@@ -113,28 +116,23 @@ class Client:
         engine, wire, target = self.engine, self._wire, dial.target
         patient = wire.patient and engine.may_block()
         try:
-            dialled = wire.dialler(target, self._local_ip, patient=patient)
+            connection, dialled = self._ready(dial, patient=patient)
         except OSError as error:
             raise Failed(f"connection {number} {dial.where}, connect: {tcp.reason(error)}") from None
-        connection = Connection(self, number, dial.where, dial.operation.server_id, self.checkpoints)
+        connection.number = number
+        carrier = connection.carrier
         outside = thread.context, thread.side, thread.link
-        thread.context, thread.side = connection, connection.local
-        opened: socket.SocketType | Carrier = dialled
+        thread.context, thread.side, thread.link = connection, connection.local, carrier.link
         try:
-            began = engine.clock()
+            began = carrier.since = engine.clock()
             engine.interruptible = True  # a patient dial may take long, and there is nothing to count yet
             status = dialled.connect_ex(target[1])
             engine.interruptible = False
-            settle = partial(self._settle, connection, dialled, target, patient=patient)
-            later = settle if patient else None
-            opened = carrier = wire.carrier(dialled, engine, dial.preamble, later=later, since=began)
-            connection.adopt(carrier)
-            thread.link = carrier.link
             if status:
                 yield from _dial(connection, dialled, target, status)
             now = engine.clock()
-            if later is None:
-                settle()
+            if not patient or wire.greets:
+                self._settle(dial, connection, dialled, patient=patient)
             if wire.greets:
                 yield from wire.greet(connection, dial.name, dial.operation)
                 now = engine.clock()
@@ -150,18 +148,44 @@ class Client:
             if (rest := connection.finish(thread, dial.program)) is not None:
                 yield from rest
         finally:
-            opened.close()
+            carrier.close()
             thread.context, thread.side, thread.link = outside
 
-    def _settle(
-        self, connection: Connection, dialled: socket.SocketType, target: tcp.Address, *, patient: bool
-    ) -> None:
+    def _ready(self, dial: _Dial, *, patient: bool) -> tuple[Connection, socket.SocketType]:
+        """A connection that can be dialled now: the one that was made ahead, if it is of that kind.
+
+        :raises OSError: if there is no descriptor left, or the address isn't this host's.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            for_dial, connection, dialled = ahead
+            if for_dial is dial and patient:
+                return connection, dialled
+            connection.carrier.close()
+        return self._made(dial, patient=patient)
+
+    def _made(self, dial: _Dial, *, patient: bool) -> tuple[Connection, socket.SocketType]:
+        wire = self._wire
+        dialled = wire.dialler(dial.target, self._local_ip, patient=patient)
+        connection = Connection(self, self._dialled, dial.where, dial.operation.server_id, self.checkpoints)
+        later = partial(self._later, dial, connection, dialled) if patient and not wire.greets else None
+        connection.adopt(wire.carrier(dialled, self.engine, dial.preamble, patient=patient, later=later))
+        return connection, dialled
+
+    def _settle(self, dial: _Dial, connection: Connection, dialled: socket.SocketType, *, patient: bool) -> None:
         """Set what a connected socket still needs, and ask for its address."""
         try:
             self._wire.settle(dialled, patient=patient)
-            connection.addresses = dialled.getsockname(), target[1]
+            connection.addresses = dialled.getsockname(), dial.target[1]
         except OSError as error:
             raise Failed(f"{connection.title}, connect: {tcp.reason(error)}") from None
+
+    def _later(self, dial: _Dial, connection: Connection, dialled: socket.SocketType) -> None:
+        """While the server has the first bytes: settle, and make the next connection ready where one has followed."""
+        self._settle(dial, connection, dialled, patient=True)
+        if self._dialled > 1:
+            with contextlib.suppress(OSError):  # whoever dials next is told
+                self._ahead = (dial, *self._made(dial, patient=True))
 
 
 def _dial(connection: Connection, dialled: socket.SocketType, target: tcp.Address, status: int) -> Waits:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_netbench.drivers.builtin import tcp
 from pytest_netbench.drivers.builtin.carrier import FRESH, LANDING, Carrier, summed
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
 from pytest_netbench.drivers.builtin.ending import Failed, NoMore
-from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Checkpoints, Engine, Gathering, Waits
+from pytest_netbench.drivers.builtin.engine import PAUSE, READ, Checkpoints, Waits
 from pytest_netbench.drivers.builtin.interpreter import beside, compile_operations, run
-from pytest_netbench.drivers.builtin.recorder import Recorder
-from pytest_netbench.drivers.builtin.thread import Side, Step, Stream, Thread
+from pytest_netbench.drivers.builtin.thread import Shared, Side, Step, Stream, Thread
 from pytest_netbench.scenario import model as m
 from pytest_netbench.telemetry.model import ConnectionReport
 
@@ -27,14 +26,14 @@ class Program:
     ``again``: those that it opens afresh. ``exact``: all that the peer sends is received, as no time cuts anything.
     """
 
-    def __init__(self, connection: m.Connection, again: frozenset[int], *, exact: bool) -> None:
+    def __init__(self, connection: m.Connection, shared: Shared, again: frozenset[int], *, exact: bool) -> None:
         self.again = again
         self.exact = exact
-        self.ops = compile_operations(connection.ops)
+        self.ops = compile_operations(connection.ops, shared)
         self.peers = tuple(
-            (_accept_afresh(number, compile_operations(one)),)
+            (_accept_afresh(number, compile_operations(one, shared)),)
             if number in again
-            else (_accept(number), *compile_operations(one))
+            else (_accept(number), *compile_operations(one, shared))
             for number, one in enumerate(connection.peer_streams)
         )
         self.sends_first = not connection.peer_streams and _sends_first(connection.ops) is True
@@ -83,11 +82,11 @@ def _accept_afresh(number: int, steps: Sequence[Step]) -> Step:
 
 
 def programs(
-    connections: Sequence[m.Connection], again: Sequence[frozenset[int]], *, exact: bool
+    connections: Sequence[m.Connection], shared: Shared, again: Sequence[frozenset[int]], *, exact: bool
 ) -> tuple[Program, ...]:
     """The programs of an endpoint; ``again``: of each, the streams that its peers open afresh."""
     reopened = again or [frozenset()] * len(connections)
-    return tuple(Program(one, fresh, exact=exact) for one, fresh in zip(connections, reopened, strict=True))
+    return tuple(Program(one, shared, fresh, exact=exact) for one, fresh in zip(connections, reopened, strict=True))
 
 
 def _sends_first(operations: Sequence[Any]) -> bool | None:
@@ -121,14 +120,6 @@ def _flat(operations: Sequence[Any]) -> Iterator[Any]:
             yield from _flat(one.operations)
         else:
             yield one
-
-
-class Shared(Protocol):
-    """What all connections of this process share."""
-
-    engine: Engine
-    gathering: Gathering
-    recorder: Recorder
 
 
 class Connection:

@@ -32,7 +32,8 @@ _NOW = socket.MSG_DONTWAIT
 class Duplex:
     """A connected socket: carrier, its only stream, and the link that is waited for, in one.
 
-    ``later``: what is left until the first bytes are on their way. With it the socket waits by itself: it is patient.
+    ``patient``: the socket waits by itself where it is asked to. ``later``: what is left until the first bytes are on
+    their way.
     """
 
     __slots__ = (
@@ -42,7 +43,6 @@ class Duplex:
         "_preamble",
         "_receive",
         "_send",
-        "_since",
         "busy_us",
         "cut",
         "fd",
@@ -57,6 +57,7 @@ class Duplex:
         "received",
         "retransmits",
         "sent",
+        "since",
         "socket",
         "tasks",
     )
@@ -69,8 +70,8 @@ class Duplex:
         engine: Engine,
         preamble: bytes = b"",
         *,
+        patient: bool = False,
         later: Callable[[], None] | None = None,
-        since: int = 0,
     ) -> None:
         self.socket = connected
         self.fd = connected.fileno()
@@ -83,7 +84,7 @@ class Duplex:
         self.cut = False
         self.full = False
         self.idle = False
-        self.patient = later is not None
+        self.patient = patient
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.retransmits: int | None = None
@@ -92,7 +93,7 @@ class Duplex:
         self._clock: Callable[[], int] = engine.clock
         self._later = later
         self._preamble = preamble
-        self._since = since
+        self.since = 0
         self._send = connected.send
         self._receive: Callable[[memoryview, int, int], int] = slowed(connected.recv_into)
 
@@ -219,7 +220,7 @@ class Duplex:
 
     def _is_brief(self) -> bool:
         """Whether a connection that was dialled alone carried so little that the kernel needn't be asked about it."""
-        return self.patient and self.sent <= _ONE_SEGMENT and self._clock() - self._since < _BRIEF_NS
+        return self.patient and self.sent <= _ONE_SEGMENT and self._clock() - self.since < _BRIEF_NS
 
     def left(self) -> tuple[int, int] | None:
         """What has come and wasn't received; of the briefest dials, both ends' counts alone tell that."""

@@ -112,8 +112,9 @@ class Poller(Protocol):
 class Engine:
     """Runs tasks until none is left. A task's error goes to its parent, or out of ``run``.
 
-    ``interruptible``: nothing would be lost if the running task were interrupted by an error just now. ``resting``:
-    called once, when nobody goes on.
+    ``company``: so many tasks may be kept waiting by one that waits in the kernel by itself. ``interruptible``: nothing
+    would be lost if the running task were interrupted by an error just now. ``resting``: called once, when nobody goes
+    on.
     """
 
     def __init__(self, poller: Poller, clock: Clock) -> None:
@@ -124,6 +125,7 @@ class Engine:
         self._live = 0
         self._waiting = 0
         self._hurried = False
+        self.company = 0
         self.interruptible = True
         self.resting: Callable[[], None] | None = None
 
@@ -182,7 +184,7 @@ class Engine:
         """Whether the running task may wait in the kernel by itself, for ``PATIENCE_NS``: nobody else would go on."""
         timers = self._timers
         return (
-            self._live == 1
+            self._live <= 1 + self.company
             and (not timers or timers[0].when - self.clock() > _GUARD_NS)
             and not self._hurried
             and not self._ready

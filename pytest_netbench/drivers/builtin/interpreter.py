@@ -6,29 +6,36 @@ yields what it waits for to the engine. This file runs on hosts: standard librar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from pytest_netbench.drivers.builtin.datagrams import DATAGRAMS
-from pytest_netbench.drivers.builtin.engine import PAUSE, Checkpoints, Engine, Gathering, Waits
+from pytest_netbench.drivers.builtin.engine import PAUSE, Checkpoints, Clock, Engine, Gathering, Waits
 from pytest_netbench.drivers.builtin.loops import loop
-from pytest_netbench.drivers.builtin.thread import MS, Compiler, Side, Step, Thread
+from pytest_netbench.drivers.builtin.thread import MS, Compiler, Shared, Side, Step, Thread
 from pytest_netbench.drivers.builtin.transfers import TRANSFERS
 from pytest_netbench.scenario import extensions as x
 from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.walk import opens_afresh
 
+Taker: TypeAlias = Callable[[int], None]
+"""Keeps nanoseconds."""
 
-def compile_operations(operations: Sequence[Any], more: Mapping[type, Compiler] | None = None) -> tuple[Step, ...]:
-    """Prepare a list of operations; ``more``: steps for operations beyond a connection's."""
-    return _Compiling({**_COMPILERS, **more} if more else _COMPILERS).all(operations)
+
+def compile_operations(
+    operations: Sequence[Any], shared: Shared, more: Mapping[type, Compiler] | None = None
+) -> tuple[Step, ...]:
+    """Prepare a list of operations for one process; ``more``: steps for operations beyond a connection's."""
+    return _Compiling({**_COMPILERS, **more} if more else _COMPILERS, shared).all(operations)
 
 
 class _Compiling:
     """One list that is being prepared. An operation that stands in several places is one step in all of them."""
 
-    def __init__(self, compilers: Mapping[type, Compiler]) -> None:
+    def __init__(self, compilers: Mapping[type, Compiler], shared: Shared) -> None:
         self._compilers = compilers
+        self._clock = shared.engine.clock
+        self._recorder = shared.recorder
         self._known: dict[int, Step] = {}
 
     def all(self, operations: Sequence[Any]) -> tuple[Step, ...]:
@@ -42,7 +49,10 @@ class _Compiling:
     def _step(self, operation: Any) -> Step:  # noqa: ANN401 - the same
         match operation:
             case m.Profile():
-                return _profile(operation.trace_id, _in_one(self.all(operation.operations)))
+                take = self._recorder.samples[operation.trace_id].append
+                return _profile(self._clock, take, _in_one(self.all(operation.operations)))
+            case m.Trace():
+                return _trace(self._clock, self._recorder.marks[operation.trace_id].append)
             case m.Iterate(value, (m.Profile(trace, (_, *_) as body),), None) if not opens_afresh(body):
                 return self._step(m.Iterate(value, body, trace))  # the same samples for half the price
             case m.Iterate() | x.Repeat() | x.Schedule():
@@ -122,34 +132,23 @@ def _unpark(operation: m.Unpark) -> Step:
     return step
 
 
-def _trace(operation: m.Trace) -> Step:
-    trace = operation.trace_id
-
-    def step(thread: Thread) -> None:
-        context = thread.context
-        context.recorder.marks[trace].append(context.engine.clock())
-
-    return step
+def _trace(clock: Clock, take: Taker) -> Step:
+    return lambda _: take(clock())
 
 
-def _profile(trace: int, body: Step) -> Step:
+def _profile(clock: Clock, take: Taker, body: Step) -> Step:
     def step(thread: Thread) -> Waits | None:
-        context = thread.context
-        clock = context.engine.clock
         began = clock()
         if (rest := body(thread)) is not None:
-            return _profile_rest(thread, began, trace, rest)
-        context.recorder.samples[trace].append(clock() - began)
+            return rest_of(rest, began)
+        take(clock() - began)
         return None
 
+    def rest_of(rest: Waits, began: int) -> Waits:
+        yield from rest
+        take(clock() - began)
+
     return step
-
-
-def _profile_rest(thread: Thread, began: int, trace: int, rest: Waits) -> Waits:
-    """Go on with a profile whose body has to wait."""
-    yield from rest
-    context = thread.context
-    context.recorder.samples[trace].append(context.engine.clock() - began)
 
 
 # --- threads -----------------------------------------------------------------------------------
@@ -183,5 +182,4 @@ _COMPILERS: Mapping[type, Compiler] = {
     m.ClientSleep: lambda one: _sleep(one.timeout_ms * MS),
     m.Park: _park,
     m.Unpark: _unpark,
-    m.Trace: _trace,
 }

@@ -18,6 +18,7 @@ from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.features import Feature
+from pytest_netbench.scenario.walk import one_at_a_time
 
 
 def multiplexed(chosen: Settings, scenario: m.Scenario) -> bool:
@@ -35,16 +36,17 @@ def wire_of(chosen: Settings, scenario: m.Scenario, own: m.Client | m.Server, *,
     :raises Misused: if the endpoint's configuration or its certificates can't be read.
     :raises Unsupported: if this Python can't do what is chosen.
     """
+    alone = isinstance(own, m.Client) or one_at_a_time(scenario, chosen.index)
     match chosen.transport:
         case Transport.TCP:
             slow.take(own.configuration)
-            return Wire(tcp.options(own.configuration), multiplex=multiplex)
+            return Wire(tcp.options(own.configuration), multiplex=multiplex, alone=alone)
         case Transport.TLS:
             from pytest_netbench.drivers.builtin import security  # not for others: it takes time and memory
 
             if isinstance(own, m.Client):
                 return security.for_client(scenario, own, multiplex=multiplex)
-            return security.for_server(scenario, own, multiplex=multiplex)
+            return security.for_server(scenario, own, multiplex=multiplex, alone=alone)
         case Transport.QUIC:
             with _aioquic():
                 from pytest_netbench.drivers.builtin import quic

@@ -229,8 +229,8 @@ class QuicWire(Wire):
         engine: Engine,
         preamble: bytes = b"",  # noqa: ARG002 - the name of the server says which program is wanted
         *,
-        later: Callable[[], None] | None = None,  # noqa: ARG002 - a wire's form
-        since: int = 0,  # noqa: ARG002 - the same
+        patient: bool = False,  # noqa: ARG002 - a wire's form
+        later: Callable[[], None] | None = None,  # noqa: ARG002 - the same
     ) -> QuicCarrier:
         """At a client: what carries the streams of a connection with a socket of its own."""
         link = Datagram(connected)

@@ -25,6 +25,7 @@ class Served:
         self.engine = engine
         self.problem: OSError | None = None
         self.ended = False
+        self.since = 0
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.retransmits: int | None = None

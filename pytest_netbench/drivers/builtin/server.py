@@ -61,13 +61,14 @@ class Server:
         self.listening = listening
         self._wire = wire
         self._say = say
-        self._programs = programs(server.connections, again, exact=exact)
+        self._programs = programs(server.connections, self, again, exact=exact)
         self._accepted = 0
         self._ahead = min((one.receives_first for one in self._programs), default=0)
         self._family = int(listening.family)
         bound = listening.getsockname()
         self._address = None if bound[0] in tcp.ANY else bound  # to ask each connection costs a call of the kernel
         self._open: set[Connection] = set()
+        self.engine.company = int(wire.patient)  # the task that accepts
 
     def run(self) -> None:
         """Accept and run connections until a signal ends it; what is open then is recorded as it is."""
@@ -81,26 +82,30 @@ class Server:
 
     def accept(self, task: Task) -> Waits:
         """Accept one connection a turn: those that are there aren't kept waiting by many that come at once."""
-        listening, family = self.listening, self._family
+        listening, family, engine = self.listening, self._family, self.engine
         full = False
         while True:
-            yield READ
+            alone = self._wire.patient and not self._open and engine.may_block()
+            if not alone:
+                yield READ
             try:
                 accepted, peer = tcp.accept(listening, family)
             except BlockingIOError:
+                if alone:
+                    yield READ  # nobody came for a while
                 continue
             except OSError as error:
                 if error.errno in _FULL:
                     if not full:
                         self.problem(f"can't accept connection {self._accepted}: {tcp.reason(error)}")
                     full = True
-                    yield from self.engine.sleep_until(self.engine.clock() + _PAUSE_MS * MS, task)
+                    yield from engine.sleep_until(engine.clock() + _PAUSE_MS * MS, task)
                 continue  # a connection that was reset while it waited is none
             full = False
             self._take(accepted, peer)
 
     def _take(self, accepted: socket.SocketType, peer: tcp.SocketAddress) -> None:
-        carrier = self._wire.carrier(accepted, self.engine)
+        carrier = self._wire.carrier(accepted, self.engine, patient=self._wire.patient)
         self.begin(carrier, peer, self._address or accepted.getsockname)
 
     def begin(

@@ -131,23 +131,23 @@ def dialler(target: Address, local_ip: str, chosen: Options, *, patient: bool = 
 def settle(one: socket.SocketType, chosen: Options, *, patient: bool) -> None:
     """Set what a connected socket still needs, while the server takes it: nobody waits for these calls.
 
-    A ``patient`` one waits to receive, as long as the engine has patience.
+    A ``patient`` one waits to receive or to accept, as long as the engine has patience.
     """
     chosen.settle(one)
     if patient:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
 
 
-def listeners(ip: str, port: int, chosen: Options, count: int) -> list[socket.socket]:
+def listeners(ip: str, port: int, chosen: Options, count: int, *, patient: bool = False) -> list[socket.socket]:
     """Sockets that share an address; the kernel gives each connection to one of them.
 
     :raises Failed: as for ``listener``.
     """
-    first = listener(ip, port, chosen, shared=count > 1)
+    first = listener(ip, port, chosen, shared=count > 1, patient=patient)
     made = [first]
     try:
         while len(made) < count:
-            made.append(listener(ip, first.getsockname()[1], chosen, shared=True))
+            made.append(listener(ip, first.getsockname()[1], chosen, shared=True, patient=patient))
     except BaseException:
         for one in made:
             one.close()
@@ -155,8 +155,10 @@ def listeners(ip: str, port: int, chosen: Options, count: int) -> list[socket.so
     return made
 
 
-def listener(ip: str, port: int, chosen: Options, *, shared: bool = False) -> socket.socket:
+def listener(ip: str, port: int, chosen: Options, *, shared: bool = False, patient: bool = False) -> socket.socket:
     """A socket that listens; ``::`` is both families, or IPv4 alone where there is no IPv6.
+
+    It never waits, unless it is ``patient``; then so are the connections that it accepts.
 
     :raises Failed: if the address is taken or isn't this host's.
     """
@@ -172,7 +174,8 @@ def listener(ip: str, port: int, chosen: Options, *, shared: bool = False) -> so
             if ip == "::":
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             chosen.prepare(one)  # the connections that it accepts inherit all
-            chosen.settle(one)
+            settle(one, chosen, patient=patient)
+            one.setblocking(patient)
             one.bind((ip, port))
             one.listen(65535)
         except BaseException:

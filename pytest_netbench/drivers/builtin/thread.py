@@ -82,14 +82,19 @@ class Side:
             self.send_rates, self.receive_rates = of.send_rates, of.receive_rates
 
 
-class Context(Protocol):
+class Shared(Protocol):
+    """What all connections of this process share."""
+
+    engine: Engine
+    gathering: Gathering
+    recorder: Recorder
+
+
+class Context(Shared, Protocol):
     """What the threads of one connection share; ``number``: which one it is."""
 
     number: int
     checkpoints: Checkpoints
-    gathering: Gathering
-    recorder: Recorder
-    engine: Engine
 
     @property
     def title(self) -> str:

@@ -91,10 +91,10 @@ def _receive_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Wai
     turns = TURN
     patient = stream.patient
     thread.link = stream
+    alone = False
     while True:
-        alone = False
         if stream.idle:
-            alone = patient and thread.context.engine.may_block()
+            alone = patient and not alone and thread.context.engine.may_block()
             if not alone:
                 yield READ
         try:
@@ -106,6 +106,7 @@ def _receive_rest(thread: Thread, stream: Stream, left: int, amount: int) -> Wai
             left -= came
             if not left:
                 return
+            alone = False
             turns -= 1
             if not turns:
                 turns = TURN

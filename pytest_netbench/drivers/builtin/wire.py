@@ -22,7 +22,8 @@ from pytest_netbench.scenario import model as m
 class Wire:
     """What all connections of this process have in common.
 
-    ``patient``: a connection may wait in the kernel itself. ``preamble``: its first bytes say which program it wants.
+    ``alone``: no two connections are there at once, as far as the scenario tells. ``patient``: so one may wait in the
+    kernel itself, and a server that has none, too. ``preamble``: its first bytes say which program it wants.
     ``greets``: there is something to be done before that. ``remembers``: sessions are kept, to be resumed.
     """
 
@@ -30,10 +31,10 @@ class Wire:
     channel: ClassVar[type[Channel]] = Channel
     greets: ClassVar[bool] = False
 
-    def __init__(self, options: tcp.Options, *, multiplex: bool) -> None:
+    def __init__(self, options: tcp.Options, *, multiplex: bool, alone: bool = False) -> None:
         self._options = options
         self._multiplex = multiplex
-        self.patient = not multiplex
+        self.patient = alone and not multiplex
         self.preamble = True
         self.remembers = False
 
@@ -53,7 +54,7 @@ class Wire:
 
         :raises Failed: if the address is taken or isn't this host's.
         """
-        return tcp.listeners(ip, port, self._options, count)
+        return tcp.listeners(ip, port, self._options, count, patient=self.patient)
 
     def carrier(
         self,
@@ -61,17 +62,17 @@ class Wire:
         engine: Engine,
         preamble: bytes = b"",
         *,
+        patient: bool = False,
         later: Callable[[], None] | None = None,
-        since: int = 0,
     ) -> Carrier:
         """What carries the streams of a socket.
 
-        ``preamble``: what goes before all else. Of a dial: ``since`` when it is; ``later``, if it is patient, what is
-        left until the first bytes are on their way.
+        ``preamble``: what goes before all else. ``patient``: whether it was made so. ``later``: of a dial, what is left
+        until the first bytes are on their way, if that is patient.
         """
         if self._multiplex:
             return Multiplex(self.channel(connected), engine, preamble)
-        return self.duplex(connected, engine, preamble, later=later, since=since)
+        return self.duplex(connected, engine, preamble, patient=patient, later=later)
 
     @contextlib.contextmanager
     def finishing(self) -> Iterator[None]:

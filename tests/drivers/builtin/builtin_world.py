@@ -154,7 +154,7 @@ def start(world: World, operations: Sequence[m.ConnectionOp], context: FakeConte
     if context.stream is not None:
         side.streams[0] = context.stream
     thread = Thread(context, side, link=context.stream)
-    world.engine.spawn(thread, run(thread, compile_operations(operations)))
+    world.engine.spawn(thread, run(thread, compile_operations(operations, world)))
     return thread
 
 

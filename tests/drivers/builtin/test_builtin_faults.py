@@ -238,6 +238,17 @@ def test_a_server_out_of_descriptors_says_so_and_goes_on(tmp_path: Path) -> None
     assert done.seen.connections[-1].streams[0].received == 10
 
 
+def test_who_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """A server that expects one connection at a time takes others all the same."""
+    path = written(ASK, tmp_path)
+    with serving(path) as (server, address), dial(address), dial(address) as second:
+        second.sendall(PREAMBLE)
+        with dialling(path, address) as client:
+            assert client.wait().status == 0
+        done = server.stop()
+    assert [[stream.received for stream in one.streams] for one in done.seen.connections] == [[], [0], [10]]
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     """Named with its address."""
     with accepting() as (_, address):

@@ -65,7 +65,7 @@ def begin(world: World, channel: FakeChannel, *programs: tuple[m.ConnectionOp, .
     context = Context(world, carrier)
     for operations in programs:
         thread = Thread(context, Side(), link=channel)
-        world.engine.spawn(thread, run(thread, compile_operations(operations)))
+        world.engine.spawn(thread, run(thread, compile_operations(operations, world)))
     return carrier
 
 

@@ -13,6 +13,7 @@ from pytest_netbench.drivers.builtin.connection import Program, receive_preamble
 from pytest_netbench.drivers.builtin.duplex import PREAMBLE_BYTES
 from pytest_netbench.drivers.builtin.ending import Failed
 from pytest_netbench.scenario import model as m
+from tests.drivers.builtin.builtin_world import World
 
 
 class Arriving:
@@ -76,4 +77,4 @@ def test_what_a_program_receives_before_all_else(name: str) -> None:
     """Only payload that nothing comes before, no time cuts and no rate holds back may be taken with the number."""
     operations, size = FIRST[name]
     alone, beside = m.Connection(peer_streams=(operations,)), m.Connection((OPEN,), (operations,))
-    assert [Program(one, frozenset(), exact=True).receives_first for one in (alone, beside)] == [size, 0]
+    assert [Program(one, World(), frozenset(), exact=True).receives_first for one in (alone, beside)] == [size, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -189,6 +190,27 @@ def test_an_armed_client_begins_at_the_instant(tmp_path: Path) -> None:
         assert server.stop().seen.connections
     for one in (reader, told, said, writer):
         os.close(one)
+
+
+def test_dials_one_after_another_need_one_descriptor(tmp_path: Path) -> None:
+    """The next connection's is made ahead, but only where there is room for it."""
+    one = scenario((m.Send(0, 1), m.Receive(0, 1)), (m.Receive(0, 1), m.Send(0, 1)), client=(m.Connect(0, 0, 0),) * 5)
+    path = written(one, tmp_path)
+    reader, told = os.pipe()
+    said, writer = os.pipe()
+    with (
+        serving(path) as (_, address),
+        dialling(path, address, pass_fds=(reader, writer), NETBENCH_ARM=f"{reader},{writer}") as client,
+    ):
+        assert os.read(said, 100) == b"armed\n"
+        taken = {int(one.name) for one in Path(f"/proc/{client.process.pid}/fd").iterdir()}
+        limit = sorted(set(range(1000)) - taken)[2] + 1  # the two ends of its own pipe, and a socket
+        resource.prlimit(client.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        os.write(told, b"0\n")
+        done = client.wait()
+    assert (done.status, len(done.seen.connections)) == (0, 5)
+    for each in (reader, told, said, writer):
+        os.close(each)
 
 
 def test_a_client_that_is_never_told_ends(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Arm:
             *(f"{name}={value}" for name, value in options.items()),
             "" if self.link is None else str(self.link),
         ]
-        return " ".join(part for part in parts if part) or "as the test has it"
+        return " ".join(part for part in parts if part) or "the test as it is"
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def test_what_a_tripped_baseline_offers_decides(project: pytest.Pytester, reposi
     outcome = project.runpytest_subprocess(*shlex.split(offered[1]))
     outcome.assert_outcomes(failed=1)
     commit = ref["git_sha"][:12]
-    outcome.stdout.fnmatch_lines([f"*response.p50 got * in as the test has it * in {commit} (95 % interval *pairs): *"])
+    outcome.stdout.fnmatch_lines([f"*response.p50 got * in the test as it is * in {commit} (95 % interval *pairs): *"])
     compared = results(project)["tests"][0]["verdict"]["comparison"]
     assert (compared["ref_commit"], compared["cand_commit"]) == (ref["git_sha"], "")
 

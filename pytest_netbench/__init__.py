@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from pytest_netbench.gate.arms import Arm, arms
     from pytest_netbench.hosts.model import Hosts, Link
     from pytest_netbench.protocols import NetbenchClient, NetbenchServer
+    from pytest_netbench.result.catalogue import Kind
+    from pytest_netbench.result.model import Better
     from pytest_netbench.result.result import Result
+    from pytest_netbench.result.source import Place, Source
     from pytest_netbench.scenario.builder import build
     from pytest_netbench.scenario.catalog import (
         bidi,
@@ -75,7 +78,10 @@ _HOMES = {
     "gate.arms": ("Arm", "arms"),
     "hosts.model": ("Hosts", "Link"),
     "protocols": ("NetbenchClient", "NetbenchServer"),
+    "result.catalogue": ("Kind",),
+    "result.model": ("Better",),
     "result.result": ("Result",),
+    "result.source": ("Place", "Source"),
     "scenario.builder": ("build",),
     "scenario.catalog": (
         "bidi",
@@ -101,6 +107,7 @@ __all__ = [
     "KB",
     "MB",
     "Arm",
+    "Better",
     "BuildError",
     "DriverMissing",
     "Gate",
@@ -110,6 +117,7 @@ __all__ = [
     "Hosts",
     "Kbit_per_s",
     "KiB",
+    "Kind",
     "Link",
     "Mbit_per_s",
     "MiB",
@@ -118,10 +126,12 @@ __all__ = [
     "NetbenchError",
     "NetbenchServer",
     "NetbenchWarning",
+    "Place",
     "Result",
     "RunError",
     "Scenario",
     "ScenarioError",
+    "Source",
     "TooFewSamples",
     "UnknownMetric",
     "Unsupported",

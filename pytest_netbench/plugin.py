@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_netbench.errors import NetbenchError, ResultsError, Unsupported, UsageError
-from pytest_netbench.session.bridge import SESSION, TIMEOUT, is_ours, session_of, spec
+from pytest_netbench.session.bridge import SESSION, TIMEOUT, is_ours, merged, session_of, spec
 from pytest_netbench.settings import options
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Let other plugins add providers, drivers and reports."""
+    """Let other plugins add providers, drivers, telemetry, limits and reports."""
     from pytest_netbench.session import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     config.pluginmanager.register(fixtures, "netbench-fixtures")
+    _ask_for_sources(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(recording.Recorder(config), "netbench-recorder")
     if any(config.getoption(f"netbench_{name}") for name in ("driver", "provider", "baseline", "accept", "save")):
@@ -58,6 +59,17 @@ def _spare_advice(config: pytest.Config) -> None:
     """Who has pytest-asyncio because of us, and set nothing of it, isn't asked at every run to set a loop scope."""
     if config.getini("asyncio_mode") == "strict" and not config.getini("asyncio_default_fixture_loop_scope"):
         warnings.filterwarnings("ignore", message="The configuration option .asyncio_default_fixture_loop_scope")
+
+
+def _ask_for_sources(config: pytest.Config) -> None:
+    """Have what other plugins measure before a marker names it, and in whatever process writes the report."""
+    if found := merged(config.hook.pytest_netbench_telemetry(config=config)):
+        from pytest_netbench.result import source
+
+        try:
+            session_of(config).sources = source.known(found)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def _check_names(session: Session) -> None:

@@ -21,6 +21,7 @@ from pytest_netbench.protocols import CLIENT, SERVER, NetbenchClient, NetbenchSe
 from pytest_netbench.result.foreign import foreign_share
 from pytest_netbench.result.metrics import Spent, measure, slopes, spent
 from pytest_netbench.result.model import Round
+from pytest_netbench.result.source import Beside, Place
 from pytest_netbench.result.validity import Budgets, from_outside, judge
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.analysis import Analysis, analyse
@@ -34,6 +35,7 @@ from russula.coordinator import LEAD
 if TYPE_CHECKING:
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.hosts.model import Fleet, Host, Link
+    from pytest_netbench.result.source import Source
     from pytest_netbench.scenario.model import Scenario
     from pytest_netbench.telemetry.model import HostReport
 
@@ -135,7 +137,7 @@ class Stage:
     """Where one round takes place: its hosts, and the folder that keeps what it leaves, a folder a host.
 
     ``arm``: whose round it is, None without arms. ``halves``: on which half of a shared machine each side runs.
-    ``watch``: by what drivers are watched, None in a round that is measured.
+    ``watch``: by what drivers are watched, None in a round that is measured. ``sources``: what plugins measure beside.
     """
 
     trial: Trial
@@ -148,6 +150,11 @@ class Stage:
     arm: str | None = None
     halves: Mapping[Role, int] = field(default_factory=lambda: MappingProxyType({}))
     watch: Watch | None = None
+    sources: Mapping[str, Source] = field(default_factory=lambda: MappingProxyType({}))
+
+    def beside(self) -> Beside:
+        """What plugins measure beside the round."""
+        return Beside(self.sources, Place((*self.servers, *self.clients), self.folder))
 
     @property
     def budgets(self) -> Budgets:
@@ -308,7 +315,7 @@ async def carry_out(stage: Stage) -> Round:
     folder.mkdir(exist_ok=True)
     file = folder / "scenario.json"
     less.scenario.write(file)
-    second, cost_less = await _carry_out(replace(stage, trial=less, folder=folder, scenario_file=file))
+    second, cost_less = await _carry_out(replace(stage, trial=less, folder=folder, scenario_file=file, sources={}))
     return sloped(done, second, slopes(cost, cost_less), stage.trial.slope)
 
 
@@ -354,8 +361,10 @@ async def _carry_out(stage: Stage, leads: Sequence[float] = LEADS) -> tuple[Roun
 async def _played(stage: Stage, lead: float) -> tuple[Round, Spent]:
     started = now()
     async with servers(stage) as serving, clients(stage, lambda: serving, lead) as dialling:
-        await play(serving, dialling, stage.trial.timeout)
-        return _collect(stage, serving, dialling, started)
+        with stage.beside() as beside:
+            await play(serving, dialling, stage.trial.timeout)
+            done, cost = _collect(stage, serving, dialling, started)
+            return beside.added_to(done), cost
 
 
 def _not_carried_out(stage: Stage, error: RussulaError) -> RunError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pytest_netbench.errors import UnknownMetric, nearest
+from pytest_netbench.errors import UnknownMetric, UsageError, nearest
 from pytest_netbench.result.model import Better
 
 if TYPE_CHECKING:
@@ -100,18 +100,32 @@ _PATTERNS = tuple(
 )
 
 
+_ADDED: dict[str, Kind] = {}
+
+
+def add(kinds: Mapping[str, Kind]) -> None:
+    """From now on this process knows these metrics, too: those of another plugin's sources of telemetry.
+
+    :raises UsageError: if the table has one of that name already.
+    """
+    for name, kind in kinds.items():
+        if name in CATALOGUE:
+            raise UsageError(f"metric {name!r} is there already: {CATALOGUE[name].meaning}")
+        _ADDED[name] = kind
+
+
 def describe(name: str) -> Kind:
     """The row for a metric's name.
 
     :raises UnknownMetric: if no row fits; names the nearest known name.
     """
-    exact = CATALOGUE.get(name)
+    exact = CATALOGUE.get(name) or _ADDED.get(name)
     if exact is not None:
         return exact
     for pattern, kind in _PATTERNS:
         if pattern.fullmatch(name):
             return kind
-    raise UnknownMetric(f"unknown metric {name!r}: {nearest(name, CATALOGUE)}")
+    raise UnknownMetric(f"unknown metric {name!r}: {nearest(name, {**CATALOGUE, **_ADDED})}")
 
 
 def gateable(name: str) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_netbench.hosts.model import Fleet, Host, Link
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.playing import Clients, Servers
+    from pytest_netbench.result.source import Beside, Source
     from pytest_netbench.scenario.model import Scenario
 
 T = TypeVar("T")
@@ -65,11 +66,13 @@ class Netbench:
     spend: Callable[[float], None] = no_budget
     standards: Standards = field(default_factory=Standards)
     judged: dict[str, Result] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
     scenario: Scenario | None = None
     rounds: list[Round] = field(default_factory=list)
     result: Result | None = None
     _started: str = ""
     _trial: one_round.Trial | None = None
+    _beside: Beside | None = None
 
     def run(self, scenario: Scenario | None = None) -> Result:
         """Run all rounds of the marker's scenario, or of this one, and return what came out.
@@ -159,6 +162,8 @@ class Netbench:
         """
         stage = self.stage(self._prepare(None), len(self.rounds))
         done = one_round.at(one_round.collect(stage, servers, clients, self._started), self._logs(stage))
+        if self._beside is not None:
+            done = self._beside.added_to(done)
         await self._keep_logs(stage)
         self.rounds.append(done)
         return self._result([done])
@@ -168,10 +173,13 @@ class Netbench:
         if not self.rounds:
             await self._keep_logs(stage, failed=True)
 
-    def by_hand(self) -> one_round.Stage:
+    @contextmanager
+    def by_hand(self) -> Iterator[one_round.Stage]:
         """The place of the round that a test drives by its coordinators."""
         self._started = self._started or one_round.now()
-        return self.stage(self._prepare(None), len(self.rounds))
+        stage = self.stage(self._prepare(None), len(self.rounds))
+        with stage.beside() as self._beside:
+            yield stage
 
     def stage(
         self, trial: one_round.Trial, index: int, arm: Contender | None = None, fleet: Fleet | None = None
@@ -186,7 +194,8 @@ class Netbench:
         if not file.exists():
             trial.scenario.write(file)
         half = self._halves(trial) if arm is not None and self.provider.shares_machine else {}
-        return one_round.Stage(trial, fleet or self.fleet, self.run_id, index, place, file, link, name, half)
+        hosts = fleet or self.fleet
+        return one_round.Stage(trial, hosts, self.run_id, index, place, file, link, name, half, sources=self.sources)
 
     def _halves(self, trial: one_round.Trial) -> Mapping[Role, int]:
         pair = sum(one.arm is not None for one in self.rounds) // 2

@@ -80,9 +80,9 @@ class _ByHand:
 @pytest_asyncio.fixture(loop_scope="session")
 async def _netbench_by_hand(netbench: Netbench) -> AsyncIterator[_ByHand]:
     async with netbench.turn():
-        made = _ByHand(netbench.by_hand())
-        yield made
-        await netbench.abandoned(made.stage)
+        with netbench.by_hand() as stage:
+            yield _ByHand(stage)
+            await netbench.abandoned(stage)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_netbench.gate import Gate
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.result.model import SessionRecord
+    from pytest_netbench.result.source import Source
 
 
 @pytest.hookspec
@@ -22,6 +23,11 @@ def pytest_netbench_providers(config: pytest.Config) -> Mapping[str, type[Provid
 @pytest.hookspec
 def pytest_netbench_drivers(config: pytest.Config) -> Mapping[str, Driver | Mapping[str, Any]]:  # type: ignore[empty-body]
     """Drivers by name, as rows, or as tables like ``[drivers.NAME]`` in the configuration."""
+
+
+@pytest.hookspec
+def pytest_netbench_telemetry(config: pytest.Config) -> Mapping[str, Source]:  # type: ignore[empty-body]
+    """Sources of telemetry by name: what is measured beside every round, in results as ``NAME.METRIC``."""
 
 
 @pytest.hookspec

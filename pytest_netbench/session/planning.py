@@ -210,6 +210,7 @@ def bench(session: Session, made: Plan, fleet: Fleet, hosts_from: Provider, cloc
         turn=lambda: turn(clock),
         contend=lambda arms, link: matching.contest(session, made, arms, link),
         judged=session.judged,
+        sources=session.sources,
         spend=session.budget.spend,
         standards=standards(session, made.spec),
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_netbench.hosts.model import Need
     from pytest_netbench.hosts.provider import Provider
     from pytest_netbench.result.result import Result
+    from pytest_netbench.result.source import Source
     from pytest_netbench.settings.options import Settings
 
 
@@ -64,7 +65,8 @@ class Session:
     """One process's share of a run; under xdist, each worker has one, and the controller too.
 
     ``run`` names the whole run, ``name`` this process's part of it. ``read`` finds the settings, ``added_drivers`` and
-    ``added_providers`` what plugins offer: each is asked once, when it is first needed. ``entries``: gated metrics of
+    ``added_providers`` what plugins offer: each is asked once, when it is first needed. ``sources``: what plugins
+    measure beside every round. ``entries``: gated metrics of
     all tests of the session. ``judged``: what gated tests came to, so that running one again doesn't ask anew.
     ``accepted``: the regressions that tests were told to let pass. ``upcoming``: what tests that haven't begun need, by
     their ids. ``hurried``: whether somebody interrupted the run. ``say`` shows a line to whoever waits.
@@ -75,6 +77,7 @@ class Session:
     worker: str = ""
     added_drivers: Callable[[], Mapping[str, Any]] = _none
     added_providers: Callable[[], Mapping[str, Any]] = _none
+    sources: Mapping[str, Source] = field(default_factory=dict)
     started: str = field(default_factory=utc_now)
     provider: Provider | None = None
     ledger: Ledger | None = None

@@ -41,6 +41,8 @@ SCENARIOS: Mapping[str, Callable[[], Scenario]] = {
     "request_response": lambda: catalog.request_response(response=100 * KB, connections=2),
     "download": lambda: catalog.download(1 * MB, connections=2),
     "upload": lambda: catalog.upload(1 * MB),
+    "download for a time": lambda: catalog.download(seconds=1),
+    "upload for a time": lambda: catalog.upload(seconds=1),
     "fan_out": lambda: catalog.fan_out(servers=2, response=500 * KB),
     "fan_in": lambda: catalog.fan_in(clients=2, upload=500 * KB),
     "bidi": lambda: catalog.bidi(500 * KB),
@@ -49,7 +51,7 @@ SCENARIOS: Mapping[str, Callable[[], Scenario]] = {
     "open_loop": lambda: catalog.open_loop(rate=100),
     "idle": lambda: catalog.idle(connections=20),
 }
-"""One small round of each entry of the catalogue."""
+"""One small round of each entry of the catalogue, of some that say how much also of how long."""
 
 TIMEOUT, REFUSED_TIMEOUT = 20.0, 15.0
 _TRIES = 3

@@ -16,6 +16,7 @@ from pytest_netbench.scenario.features import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from pytest_netbench.drivers.driver import Driver
     from pytest_netbench.scenario.analysis import Analysis
@@ -66,8 +67,14 @@ def _foreign(foreign: Foreign, level: Level, plain: Shape | str, role: Role) -> 
     if plain.kind not in lines:
         known = ", ".join(f"`{kind.value}`" for kind in lines)
         return f"it has no `{plain.kind.value}`, only {known}"
-    wanted = set(placeholders(*lines[plain.kind]))
-    if level is Level.COMMAND and role is Role.CLIENT and plain.streams > 1 and "streams" not in wanted:
+    if level is Level.INTEROP:
+        return None if plain.seconds is None else "a file has a size, the scenario says how long, not how much"
+    return _without(plain, role, set(placeholders(*lines[plain.kind])))
+
+
+def _without(plain: Shape, role: Role, wanted: AbstractSet[str]) -> str | None:
+    """Why a line of level command with these placeholders can't do it, or None."""
+    if role is Role.CLIENT and plain.streams > 1 and "streams" not in wanted:
         return f"its `{plain.kind.value}` has no {{streams}}, the scenario has {plain.streams} a connection"
     if "seconds" in wanted and plain.seconds is None:
         return f"its `{plain.kind.value}` wants {{seconds}}, the scenario says how much, not how long"

@@ -23,7 +23,24 @@ from pytest_netbench.scenario.builder import (
 from pytest_netbench.scenario.extensions import Fixed, Poisson
 from pytest_netbench.scenario.identity import real_id
 from pytest_netbench.scenario.model import Iterate, Receive, ReceiveRate, Scenario, Send, SendRate, Sleep, Time
+from pytest_netbench.scenario.transfers import bidi, download, fan_in, fan_out, how_many, upload
 from pytest_netbench.units import KB, MB, bytes_label
+
+__all__ = [
+    "CATALOG",
+    "bidi",
+    "connect",
+    "download",
+    "fan_in",
+    "fan_out",
+    "handshakes",
+    "idle",
+    "open_loop",
+    "ping",
+    "request_response",
+    "requests",
+    "upload",
+]
 
 Rate: TypeAlias = "float | tuple[int, float] | None"
 """Bytes per second; or bytes, and the seconds in which that many may pass; or no limit."""
@@ -33,7 +50,7 @@ def connect(connections: int = 1000) -> Scenario:
     """One connection after another, each with one byte there and back."""
     b = build("connect")
     server, client = b.server(), b.client()
-    for _ in range(_count("connections", connections, least=0)):
+    for _ in range(how_many("connections", connections, least=0)):
         with client.connect(server) as connection, connection.stream() as (near, far):
             near.send(1)
             near.receive(1)
@@ -53,7 +70,7 @@ def ping(
     server, client = b.server(), b.client()
     for one in size:
         with client.scope() as threads:
-            for _ in range(_count("connections", connections)):
+            for _ in range(how_many("connections", connections)):
                 with threads.thread(), client.connect(server) as connection:
                     _pings(b, connection, streams, milliseconds(time, "time"), one)
     return _real(b)
@@ -62,7 +79,7 @@ def ping(
 def _pings(b: Builder, connection: ConnectionBuilder, streams: int, time_ms: int, size: int) -> None:
     label = bytes_label(size)
     with connection.client.scope() as threads:
-        for number in range(_count("streams", streams)):
+        for number in range(how_many("streams", streams)):
             with threads.thread(), connection.stream() as (near, far):
                 there, back = Send(number, size), Receive(number, size)
                 near.add(Iterate(Time(time_ms), (there, back), b.trace_id(f"ping {label}")))
@@ -95,14 +112,14 @@ def request_response(
         "far": (server_send_rate, server_receive_rate),
     }
     b = build("request_response")
-    served, client = [b.server() for _ in range(_count("servers", servers, least=0))], b.client()
+    served, client = [b.server() for _ in range(how_many("servers", servers, least=0))], b.client()
     with client.scope() as threads:
         for server in served:
             with threads.thread():
-                for _ in range(_count("connections", connections)):
+                for _ in range(how_many("connections", connections)):
                     with client.connect(server) as connection:
                         exchange = _Exchange(b, request, response, delay, min(unblock, response), rates)
-                        exchange.run(connection, _count("count", count), parallel=parallel)
+                        exchange.run(connection, how_many("count", count), parallel=parallel)
     return _real(b)
 
 
@@ -170,42 +187,6 @@ class _Exchange:
         program.add(Receive(stream, self._response - self._unblock))
 
 
-def download(size: int = 100 * MB, *, request: int = 1 * KB, connections: int = 1) -> Scenario:
-    """A server sends so many bytes on each connection, all at once; trace ``response`` from the request on."""
-    return _talks("download", 1, 1, connections, request, size)
-
-
-def upload(size: int = 100 * MB, *, answer: int = 1, connections: int = 1) -> Scenario:
-    """A client sends so many bytes on each connection, all at once, and hears ``answer`` bytes when all are there."""
-    return _talks("upload", 1, 1, connections, size, answer)
-
-
-def fan_out(servers: int = 10, *, request: int = 1 * KB, response: int = 10 * MB) -> Scenario:
-    """Many servers answer one client at once (incast): traces ``request`` and ``response``."""
-    return _talks("fan_out", servers, 1, 1, request, response)
-
-
-def fan_in(clients: int = 8, *, upload: int = 10 * MB, answer: int = 1) -> Scenario:
-    """Many clients send to one server at once (incast); each hears ``answer`` bytes when all of its own are there."""
-    return _talks("fan_in", 1, clients, 1, upload, answer)
-
-
-def bidi(bytes: int = 100 * MB, *, connections: int = 1) -> Scenario:  # noqa: A002  as in the format
-    """Both sides send so many bytes on each connection at the same time; trace ``exchange`` until both have all."""
-    b = build("bidi")
-    server, client = b.server(), b.client()
-    with client.scope() as dials:
-        for _ in range(_count("connections", connections)):
-            with dials.thread(), client.connect(server) as connection, connection.stream() as ends:
-                for one in ends:
-                    with one.profile("exchange"), one.scope() as threads:
-                        with threads.thread():
-                            one.send(bytes)
-                        with threads.thread():
-                            one.receive(bytes)
-    return b.finish()
-
-
 def handshakes(
     seconds: float = 1.0, *, connections: int = 1, resume: bool = False, early_data: bool = False
 ) -> Scenario:
@@ -216,7 +197,7 @@ def handshakes(
     b = build("handshakes")
     server, client = b.server(), b.client()
     with client.scope() as threads:
-        for _ in range(_count("connections", connections)):
+        for _ in range(how_many("connections", connections)):
             with threads.thread():
                 if resume or early_data:
                     _greet(client, server)
@@ -240,9 +221,9 @@ def requests(
     b = build("requests")
     server, client = b.server(), b.client()
     with client.scope() as dials:
-        for _ in range(_count("connections", connections)):
+        for _ in range(how_many("connections", connections)):
             with dials.thread(), client.connect(server) as connection, connection.client.scope() as threads:
-                for _ in range(_count("parallel", parallel)):
+                for _ in range(how_many("parallel", parallel)):
                     again = connection.client.iterate(time=seconds, trace="request")
                     with threads.thread(), again, connection.stream(fresh=True) as (near, far):
                         _ask(near, far, request, response)
@@ -274,8 +255,8 @@ def open_loop(
     """
     b = build("open_loop")
     server, client = b.server(), b.client()
-    amount, period = _count("rate", rate), 1000 * _count("connections", connections)
-    arrivals = Poisson(amount, period, _count("seed", seed, least=0)) if poisson else Fixed(amount, period)
+    amount, period = how_many("rate", rate), 1000 * how_many("connections", connections)
+    arrivals = Poisson(amount, period, how_many("seed", seed, least=0)) if poisson else Fixed(amount, period)
     if not seconds > 0:
         raise UsageError(f"seconds: expected more than 0, found {seconds!r}")
     count = max(round(rate * seconds / connections), 1)
@@ -306,7 +287,7 @@ def idle(connections: int = 1000, seconds: float = 0.2) -> Scenario:
     b = build("idle")
     server, client = b.server(), b.client()
     with client.scope() as threads:
-        for number in range(_count("connections", connections)):
+        for number in range(how_many("connections", connections)):
             with threads.thread():
                 if number >= _WAVE:
                     client.sleep(number // _WAVE * _PAUSE)
@@ -317,41 +298,9 @@ def idle(connections: int = 1000, seconds: float = 0.2) -> Scenario:
     return b.finish()
 
 
-def _talks(title: str, servers: int, clients: int, connections: int, request: int, response: int) -> Scenario:
-    b = build(title)
-    served = [b.server() for _ in range(_count("servers", servers))]
-    for _ in range(_count("clients", clients)):
-        client = b.client()
-        with client.scope() as threads:
-            for server in served * _count("connections", connections):
-                with threads.thread():
-                    _talk(client, server, request, response)
-    return b.finish()
-
-
-def _talk(client: ClientBuilder, server: ServerBuilder, request: int, response: int) -> None:
-    with client.connect(server) as connection, connection.stream() as (near, far):
-        with near.profile("exchange"):
-            with near.profile("request"):
-                near.send(request)
-            with near.profile("response"):
-                near.receive(response)
-        with far.profile("exchange"):
-            with far.profile("request"):
-                far.receive(request)
-            with far.profile("response"):
-                far.send(response)
-
-
 def _real(b: Builder) -> Scenario:
     made = b.scenario()
     return replace(made, id=real_id(made))
-
-
-def _count(name: str, value: int, least: int = 1) -> int:
-    if type(value) is not int or value < least:
-        raise UsageError(f"{name}: expected a whole number of at least {least}, found {value!r}")
-    return value
 
 
 CATALOG: Mapping[str, Callable[..., Scenario]] = {

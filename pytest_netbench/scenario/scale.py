@@ -15,7 +15,7 @@ from typing import Any
 
 from pytest_netbench.scenario.extensions import Schedule
 from pytest_netbench.scenario.model import Connect, Connection, Count, Receive, Scenario, Send, Time
-from pytest_netbench.scenario.walk import connects, inside, programs, times, walk
+from pytest_netbench.scenario.walk import connects, cut_by_time, inside, programs, times, walk
 
 SHARES = (10, 5, 4, 2)
 """By what it is divided: the first that leaves both ends of every connection with the same bytes."""
@@ -82,7 +82,9 @@ def _repeated(scenario: Scenario, factor: Fraction, unit_ms: int) -> Scenario:
 
 
 def _sized(scenario: Scenario, factor: Fraction) -> Scenario:
-    """More or fewer bytes in every transfer that isn't small."""
+    """More or fewer bytes in every transfer that isn't small; where a time decides how many, it stays as it is."""
+    if cut_by_time(scenario):
+        return scenario
     return _programs(scenario, lambda one: _as_much(one, factor))
 
 

@@ -20,9 +20,11 @@ from pytest_netbench.scenario.model import (
     Connection,
     ConnectionOp,
     Count,
+    Iterate,
     OpenBidirectionalStream,
     Profile,
     Receive,
+    ReceiveAll,
     ReceiveFinish,
     Scenario,
     Scope,
@@ -31,6 +33,7 @@ from pytest_netbench.scenario.model import (
     Time,
     Trace,
 )
+from pytest_netbench.scenario.walk import inside
 
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ class Shape:
 
     ``bytes``: payload of one stream in the direction of the kind. ``streams``: of one connection, all at once.
     ``connections``: of one client to one server; ``parallel``: all at once, else one after another.
-    ``seconds``: how long, of a transfer that a time ends.
+    ``seconds``: how long, of what a time ends; a download or an upload then has 0 bytes.
     """
 
     kind: Kind
@@ -71,10 +74,14 @@ class Shape:
 
 
 class _Exchange(NamedTuple):
-    """What one stream carries: bytes of the client, then bytes of the server."""
+    """What one stream carries: bytes of the client, then bytes of the server; None for as many as a time allows.
 
-    there: int
-    back: int
+    ``seconds``: that time, as the client has it.
+    """
+
+    there: int | None
+    back: int | None
+    seconds: float | None = None
 
 
 def shape(scenario: Scenario) -> Shape:
@@ -101,13 +108,14 @@ def shape(scenario: Scenario) -> Shape:
     parallel = first.parallel or connections == 1
     if kind is not Kind.CONNECT and (not parallel or first.seconds is not None):
         raise Unsupported(f"its {connections} connections come one after another, those of a {kind.value} all at once")
-    return Shape(
-        kind, size, streams, connections, parallel, len(scenario.servers), len(scenario.clients), first.seconds
-    )
+    seconds = first.seconds if exchange.seconds is None else exchange.seconds
+    return Shape(kind, size, streams, connections, parallel, len(scenario.servers), len(scenario.clients), seconds)
 
 
 def _kind(exchange: _Exchange) -> tuple[Kind, int]:
-    there, back = exchange
+    there, back, _ = exchange
+    if there is None or back is None:
+        return Kind.UPLOAD if there is None else Kind.DOWNLOAD, 0
     if max(there, back) <= 1:
         return Kind.CONNECT, max(there, back)
     if there * _SMALL <= back:
@@ -203,21 +211,50 @@ def _exchange(near: Connection, far: Connection) -> tuple[_Exchange, int]:
     threads = near.ops[0].threads if len(near.ops) == 1 and isinstance(near.ops[0], Scope) else (near.ops,)
     ours = {_stream(thread, first=Send) for thread in threads}
     theirs = {_stream(thread, first=Receive) for thread in far.peer_streams}
-    if len(threads) != len(far.peer_streams) or len(ours) != 1 or ours != theirs:
+    same = {one._replace(seconds=None) for one in ours} == theirs
+    if len(threads) != len(far.peer_streams) or len(ours) != 1 or not same:
         raise Unsupported("its streams differ, or its two ends do")
     return ours.pop(), len(threads)
 
 
 def _stream(operations: tuple[ConnectionOp, ...], *, first: type[Send | Receive]) -> _Exchange:
     """The client's bytes and the server's on one stream, seen from the end that begins with ``first``."""
-    moved = [one for one in _flat(operations) if isinstance(one, (Send, Receive))]
-    opened = sum(isinstance(one, OpenBidirectionalStream) for one in _flat(operations))
-    if [type(one) for one in moved] != [first, Receive if first is Send else Send] or opened != (first is Send):
+    flat = list(_flat(operations))
+    moved = [_Moved.of(one) for one in flat if isinstance(one, _TRANSFERS)]
+    opened = sum(isinstance(one, OpenBidirectionalStream) for one in flat)
+    if len(moved) == 1 and moved[0].bytes is None:  # nothing is said when the time is over
+        moved.append(_Moved(_other(moved[0].way), 0))
+    if [one.way for one in moved] != [first, _other(first)] or opened != (first is Send):
         raise Unsupported("a plain transfer is one request and one response on each stream")
-    return _Exchange(moved[0].bytes, moved[1].bytes)
+    there, back = moved
+    seconds = there.seconds if there.bytes is None else back.seconds
+    return _Exchange(there.bytes, back.bytes, seconds if first is Send else None)
 
 
-_PLAIN = (OpenBidirectionalStream, Send, Receive, SendFinish, ReceiveFinish, Trace)
+def _other(way: type[Send | Receive]) -> type[Send | Receive]:
+    return Receive if way is Send else Send
+
+
+class _Moved(NamedTuple):
+    """One way of a stream: how many bytes, or None for as many as a time allows, and that time in seconds."""
+
+    way: type[Send | Receive]
+    bytes: int | None
+    seconds: float | None = None
+
+    @classmethod
+    def of(cls, one: ConnectionOp) -> _Moved:
+        if isinstance(one, Iterate) and isinstance(one.value, Time):
+            way = Send if isinstance(one.operations[0], Send) else Receive
+            return cls(way, None, one.value.amount_ms / 1000)
+        if isinstance(one, ReceiveAll):
+            return cls(Receive, None)
+        assert isinstance(one, Send | Receive)
+        return cls(type(one), one.bytes)
+
+
+_TRANSFERS = (Send, Receive, ReceiveAll, Iterate)
+_PLAIN = (OpenBidirectionalStream, Send, Receive, ReceiveAll, SendFinish, ReceiveFinish, Trace)
 
 
 def _flat(operations: tuple[ConnectionOp, ...]) -> Iterator[ConnectionOp]:
@@ -226,8 +263,16 @@ def _flat(operations: tuple[ConnectionOp, ...]) -> Iterator[ConnectionOp]:
             yield from _flat(one.operations)
         elif isinstance(one, _PLAIN):
             yield _bare(one)
+        elif _goes_on(one):
+            yield one
         else:
             raise Unsupported(f"a plain transfer has no `{_word(one)}`")
+
+
+def _goes_on(one: ConnectionOp) -> bool:
+    """Whether it sends, or receives, for a time."""
+    timed = isinstance(one, Iterate) and isinstance(one.value, Time)
+    return timed and len(inside(one)) == 1 and isinstance(inside(one)[0], Send | Receive | ReceiveAll)
 
 
 def _word(one: object) -> str:

@@ -37,8 +37,9 @@ def answers(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, d
 
 
 def test_the_contract_has_the_whole_catalogue() -> None:
-    """A small round of every entry."""
-    assert set(promises.SCENARIOS) == set(catalog.CATALOG)
+    """A small round of every entry; of transfers also for a time."""
+    timed = {"download for a time", "upload for a time"}
+    assert set(promises.SCENARIOS) == {*catalog.CATALOG, *timed}
 
 
 def test_a_driver_that_keeps_its_contract(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +51,7 @@ def test_a_driver_that_keeps_its_contract(capsys: pytest.CaptureFixture[str]) ->
     assert status == 0, said
     beyond = {"handshakes", "requests", "open_loop", "idle"}
     assert {name for name, answer in found.items() if answer == "unsupported"} == {
-        *("ping", "download", "fan_out", "bidi"),
+        *("ping", "download", "fan_out", "bidi", "download for a time", "upload for a time"),
         *beyond,
     }
     assert set(promises.SCENARIOS) < set(found)

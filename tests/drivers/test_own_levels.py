@@ -104,6 +104,8 @@ def test_a_mistake_is_named(section: dict[str, Any], change: dict[str, Any], tex
         (COMMAND, connect(3), "it has no `connect`, only `download`, `upload`"),
         ({**COMMAND, "client": {"download": "x {seconds}"}}, download(), "wants {seconds}, the scenario says how much"),
         ({**COMMAND, "client": {"connect": "x"}}, repeated(SECOND), "has no {seconds}, the scenario says how long"),
+        (COMMAND, download(seconds=1), "its `download` has no {seconds}, the scenario says how long"),
+        (INTEROP, download(seconds=1), "a file has a size, the scenario says how long"),
         (INTEROP, upload(), "it has no `upload`, only `download`, `connect`"),
     ],
 )
@@ -111,6 +113,13 @@ def test_what_has_no_line_is_unsupported_by_name(section: dict[str, Any], scenar
     """Said before anything is started."""
     with pytest.raises(Unsupported, match=why):
         check(row(section), analyse(scenario), Role.CLIENT, {})
+
+
+def test_a_line_that_says_how_long_does_transfers_for_a_time() -> None:
+    """Those that say how much then take another line."""
+    made = row(COMMAND, client={"download": "tool {seconds}"})
+    check(made, analyse(download(seconds=2)), Role.CLIENT, {})
+    check(made, analyse(fan_out(servers=2, seconds=2)), Role.CLIENT, {})
 
 
 def test_handshakes_for_a_time_take_a_line_that_says_how_long() -> None:

@@ -89,6 +89,8 @@ ONE_STREAM = {
     "download": download(2 * MB, connections=3),
     "upload": upload(2 * MB),
     "bidi": bidi(2 * MB, connections=2),
+    "download_for_a_time": download(seconds=200 * ms, connections=2),
+    "upload_for_a_time": fan_in(clients=2, seconds=200 * ms),
     "lowered": lower(handshakes(), 20),
     "generated_incast": Scenario.read(FILES / "incast_5_servers.json"),
 }

@@ -17,7 +17,7 @@ from pytest_netbench.scenario.analysis import analyse
 from pytest_netbench.scenario.netbench_json import render
 
 FILES = Path(__file__).parents[1] / "data" / "scenarios"
-OURS = [download(), upload(), fan_out(servers=3), fan_in(clients=3)]
+OURS = [download(), upload(), fan_out(servers=3), fan_in(clients=3), download(seconds=1), fan_in(seconds=1)]
 
 
 def same(ours: Scenario, real: Scenario) -> bool:
@@ -67,6 +67,15 @@ def test_bytes_and_hosts_are_as_asked() -> None:
     out, into = analyse(fan_out(servers=4, request=1 * KB, response=2 * MB)), analyse(fan_in(clients=3, upload=5 * MB))
     assert (out.servers, out.clients, out.server_to_client_bytes) == (4, 1, 8 * MB)
     assert (into.servers, into.clients, into.client_to_server_bytes) == (1, 3, 15 * MB)
+
+
+def test_a_time_may_say_how_much() -> None:
+    """As many bytes as there is time for; its server would go on until the client ends."""
+    down, up = analyse(download(seconds=2, connections=3)), analyse(fan_in(clients=3, seconds=2))
+    assert (down.client_to_server_bytes, down.server_to_client_bytes) == (3 * KB, None)
+    assert (up.client_to_server_bytes, up.server_to_client_bytes) == (None, 0)
+    with pytest.raises(UsageError, match="5 bytes, or for 1 s"):
+        download(5, seconds=1)
 
 
 @pytest.mark.parametrize(

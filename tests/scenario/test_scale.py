@@ -44,6 +44,12 @@ def test_a_time_is_shorter() -> None:
     assert analyse(made).shortest_s == 0.1
 
 
+def test_bytes_that_a_time_ends_stay_as_they_are() -> None:
+    """Fewer in each send would be as many in all."""
+    assert smaller(download(seconds=1), whole_seconds=True) is None
+    assert analyse(smaller(upload(seconds=4), whole_seconds=True) or connect(0)).shortest_s == 1
+
+
 @pytest.mark.parametrize(("seconds", "less"), [(10, 1.0), (4, 1.0), (3.0, None), (1, None), (2.5, None)])
 def test_a_time_in_whole_seconds_stays_one(seconds: float, less: float | None) -> None:
     """For tools that take no other; where none is left, there is nothing to divide."""

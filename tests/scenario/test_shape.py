@@ -47,10 +47,15 @@ def streams(number: int) -> Scenario:
         (fan_out(servers=4, request=10, response=5000), Shape(Kind.DOWNLOAD, 5000, 1, 1, True, 4, 1)),
         (fan_in(clients=4, upload=5000), Shape(Kind.UPLOAD, 5000, 1, 1, True, 1, 4)),
         (connect(connections=7), Shape(Kind.CONNECT, 1, 1, 7, False, 1, 1)),
+        (download(seconds=1.5, connections=2), Shape(Kind.DOWNLOAD, 0, 1, 2, True, 1, 1, 1.5)),
+        (fan_in(clients=2, seconds=2), Shape(Kind.UPLOAD, 0, 1, 1, True, 1, 2, 2.0)),
         (request_response(10, 5000), Shape(Kind.DOWNLOAD, 5000, 1, 1, True, 1, 1)),
         (streams(3), Shape(Kind.DOWNLOAD, 1000, 3, 1, True, 1, 1)),
     ],
-    ids=["download", "3 connections", "upload", "fan_out", "fan_in", "connect", "request_response", "streams"],
+    ids=[
+        *("download", "3 connections", "upload", "fan_out", "fan_in", "connect", "for a time", "up for a time"),
+        *("request_response", "streams"),
+    ],
 )
 def test_a_plain_transfer_is_recognised(scenario: Scenario, found: Shape) -> None:
     """By what it does, not by its name: files have none."""

@@ -172,6 +172,8 @@ def for_server(scenario: m.Scenario, server: m.Server, *, multiplex: bool) -> Se
     with in_memory(key) as key_file, in_memory(chain) as chain_file, reading("certificate", server.certificate):
         context.load_cert_chain(chain_file, key_file)
     context.sni_callback = lambda connected, name, _context: setattr(connected, _ASKED, name)
+    if Feature.RESUMPTION.word not in scenario.requires:  # a ticket that a client never reads makes its close a reset
+        context.num_tickets = 0
     return SecureWire(context, server.configuration, multiplex=multiplex)
 
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_netbench.drivers.builtin import frames
 from pytest_netbench.drivers.builtin.frames import THEIRS, Tag
 from pytest_netbench.scenario import model as m
-from pytest_netbench.scenario.catalog import ping, request_response
+from pytest_netbench.scenario.catalog import download, ping, request_response, upload
 from pytest_netbench.telemetry.model import StreamBytes
 from tests.drivers.builtin.builtin_processes import (
     DEADLINE,
@@ -63,6 +63,15 @@ def test_streams_beside_each_other_lose_nothing(streams: int, up: int, down: int
     far, near = carried(*run(exchange(streams, up, down), tmp_path, MULTIPLEX="true"))
     assert [(one.sent, one.received) for one in near] == [(up, down)] * streams
     assert [(one.sent, one.received) for one in far] == [(down, up)] * streams
+
+
+@pytest.mark.parametrize("one", [download(seconds=0.1), upload(seconds=0.1)], ids=str)
+def test_a_transfer_for_a_time_may_be_framed(one: m.Scenario, tmp_path: Path) -> None:
+    """Its one stream ends though its window is full of what nobody takes any more."""
+    (far,), (near,) = carried(*run(one, tmp_path, MULTIPLEX="true"))
+    assert far.received <= near.sent
+    assert near.received + far.received > 10_000
+    assert near.received <= far.sent
 
 
 def test_both_ends_open_streams_of_the_same_number(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netbench.scenario import model as m
-from pytest_netbench.scenario.catalog import connect, ping, request_response
+from pytest_netbench.scenario.catalog import connect, download, ping, request_response, upload
 from pytest_netbench.telemetry.model import CpuScope, DriverReport, StreamBytes
 from tests.drivers.builtin.builtin_processes import HERE, dialling, run, scenario, serving, written
 
@@ -66,9 +66,11 @@ def test_a_client_dials_from_its_own_address(tmp_path: Path) -> None:
         (connect(connections=20), 20),
         (ping(time=0.05, size=[1000, 100_000]), 2),
         (request_response(response=2_000_000, connections=3), 3),
+        (download(seconds=0.05, connections=2), 2),
+        (upload(seconds=0.05), 1),
         (request_response(response=200_000, client_receive_rate=(100_000, 0.01)), 1),
     ],
-    ids=["connect", "ping", "request_response", "rates"],
+    ids=["connect", "ping", "request_response", "down for a time", "up for a time", "rates"],
 )
 def test_the_catalogue_runs(tmp_path: Path, one: m.Scenario, connections: int) -> None:
     """Nothing is wrong at either end, and what was sent was received."""

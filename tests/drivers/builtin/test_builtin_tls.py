@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_netbench.scenario import model as m
-from pytest_netbench.scenario.catalog import connect, download, ping, request_response
+from pytest_netbench.scenario.catalog import connect, download, ping, request_response, upload
 from pytest_netbench.scenario.certificates import certify
 from tests.drivers.builtin.builtin_processes import (
     DEADLINE,
@@ -39,6 +39,8 @@ CASES = {
     "streams": request_response(response=500_000, count=5, parallel=True),
     "timed": ping(time=0.1, size=[50_000]),
     "timed_streams": ping(time=0.1, size=[50_000], streams=2),
+    "down_for_a_time": download(seconds=0.1),
+    "up_for_a_time": upload(seconds=0.1, connections=2),
     "rated": scenario((m.SendRate(0, 1000, 2), m.Send(0, 5000)), (m.ReceiveAll(0),)),
 }
 

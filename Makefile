@@ -35,7 +35,7 @@ format: $(STAMP)  ## rewrite the code as `make lint` wants it
 drivers: $(STAMP)  ## build the real generator and drivers of netbench with cargo: TCP, or all four with ALL=1
 	$(BIN)/python -m pytest_netbench.drivers.install $(if $(ALL),--all)
 
-interop: $(STAMP)  ## build quic-go's endpoints of the QUIC interop runner, with which level interop is tried
+interop: $(STAMP)  ## bring aioquic's examples and build quic-go's endpoints, with which level interop is tried
 	$(BIN)/python -m pytest_netbench.drivers.install --interop
 
 deep: $(STAMP)  ## what takes longer than CI may: all seeds, all inputs, all combinations

@@ -2,17 +2,21 @@
 
 With them comes the real generator of scenarios. TCP alone takes about three minutes on two cores. One target folder is
 shared, so that common crates are built once.
-``--interop`` brings, by Go, two programs that keep the interop runner's contract: level interop is tried with them.
+``--interop`` brings programs with which level interop is tried: quic-go's, which keep the runner's contract, by Go, and
+before them aioquic's examples, from the source of the version that is installed; ``--examples`` brings these alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,7 +97,40 @@ def interop_folder(env: Mapping[str, str]) -> Path:
     return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "netbench" / "interop" / INTEROP_VERSION
 
 
+def examples_folder(env: Mapping[str, str]) -> Path:
+    """Where the examples of the installed aioquic are.
+
+    :raises importlib.metadata.PackageNotFoundError: if it isn't installed.
+    """
+    return interop_folder(env).with_name(f"aioquic-{importlib.metadata.version('aioquic')}") / "examples"
+
+
+def examples() -> int:
+    """Have aioquic's examples, which are in its source only; the status of pip's command."""
+    folder = examples_folder(os.environ)
+    if folder.is_dir():
+        sys.stdout.write(f"aioquic's examples are in {folder}\n")
+        return 0
+    folder.parent.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent.parent) as place:
+        name = folder.parent.name
+        wanted = ["--no-deps", "--no-binary", "aioquic", "--dest", place, name.replace("-", "==")]
+        sys.stdout.write(f"pip download {' '.join(wanted)}\n")
+        sys.stdout.flush()
+        if (status := subprocess.run([sys.executable, "-m", "pip", "download", *wanted], check=False).returncode) != 0:
+            return status
+        with tarfile.open(next(Path(place).glob("*.tar.gz"))) as archive:
+            archive.extractall(place, filter="data")
+        Path(place, name).replace(folder.parent)
+    return 0
+
+
 def interop() -> int:
+    """Have aioquic's examples and quic-go's programs; the status of the first command that fails."""
+    return examples() or quic_go()
+
+
+def quic_go() -> int:
     """Have quic-go's programs built; the status of Go's command."""
     folder = interop_folder(os.environ)
     if all((folder / name).is_file() for name in ("server", "client")):
@@ -114,10 +151,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pytest_netbench.drivers.install", description=__doc__)
     parser.add_argument("--all", action="store_true", help="all four drivers, not only TCP")
     parser.add_argument("--print", action="store_true", help="only print the commands")
-    parser.add_argument("--interop", action="store_true", help="quic-go's programs of the interop runner instead")
+    parser.add_argument("--interop", action="store_true", help="aioquic's examples and quic-go's programs instead")
+    parser.add_argument("--examples", action="store_true", help="aioquic's examples instead")
     given = parser.parse_args(arguments)
-    if given.interop:
-        return interop()
+    if given.interop or given.examples:
+        return interop() if given.interop else examples()
     record = installed(cargo_home(os.environ))
     for one in packages(everything=given.all):
         if one.there(record):

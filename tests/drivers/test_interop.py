@@ -151,7 +151,51 @@ def test_contents_differ_and_are_the_same_at_both_ends() -> None:
     assert len(whole) == 2_500_000
 
 
-# --- quic-go -----------------------------------------------------------------------------------
+# --- real endpoints ----------------------------------------------------------------------------
+
+
+def toml(value: Any) -> str:
+    """A value of a configuration."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value)
+
+
+def run_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, section: dict[str, Any], scenario: Scenario
+) -> dict[str, Any]:
+    """A round by the command, on hosts with a network of their own; it counts. What results.json says of it."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    rows = "".join(f"{key} = {toml(value)}\n" for key, value in section.items())
+    (folder / "netbench.toml").write_text(f"[drivers.mine]\n{rows}")
+    scenario.write("scenario.json")
+    assert main(["run", "scenario.json", "--driver", "mine", "--rounds", "1"]) == 0
+    (test,) = json.loads((folder / "netbench-results/results.json").read_text())["tests"]
+    assert test["rounds"][0]["validity"] == []
+    found: dict[str, Any] = test
+    return found
+
+
+def aioquic() -> dict[str, Any]:
+    """The section of aioquic's own examples, as the page has it."""
+    folder = install.examples_folder(os.environ)
+    if not folder.is_dir():
+        pytest.skip("make interop")
+    keys = "--certificate {certs}/cert.pem --private-key {certs}/priv.key"
+    files = "--ca-certs {certs}/ca.pem --output-dir {downloads} {requests}"
+    return {
+        "level": "interop",
+        "server": f"{sys.executable} {folder}/http3_server.py --host {{host}} --port {{port}} {keys}",
+        "client": f"{sys.executable} {folder}/http3_client.py --legacy-http {files}",
+        "env": {"STATIC_ROOT": "{www}"},
+    }
+
+
+@pytest.mark.parametrize("scenario", [download(2_000_000), download(50_000, connections=3), connect(1)], ids=str)
+def test_aioquics_own_examples(scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unchanged; they are told their folders and where to listen, and check certificates."""
+    run_in(tmp_path, monkeypatch, aioquic(), scenario)
 
 
 def quic_go() -> dict[str, str]:
@@ -172,15 +216,8 @@ def quic_go() -> dict[str, str]:
 )
 def test_quic_go_keeps_the_contract(scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unchanged: its folders under the root, its port, its certificates, on hosts with a network of their own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    rows = "".join(f"{key} = {json.dumps(value)}\n" for key, value in quic_go().items())
-    (tmp_path / "netbench.toml").write_text(f"[drivers.quic-go]\n{rows}")
-    scenario.write("scenario.json")
-    assert main(["run", "scenario.json", "--driver", "quic-go", "--rounds", "1"]) == 0
-    (test,) = json.loads((tmp_path / "netbench-results/results.json").read_text())["tests"]
-    assert test["rounds"][0]["validity"] == []
-    assert "quic-go as server doesn't tell" in test["note"]
+    test = run_in(tmp_path, monkeypatch, quic_go(), scenario)
+    assert "mine as server doesn't tell" in test["note"]
 
 
 @pytest.mark.real

@@ -75,7 +75,8 @@ def test_cargos_failure_is_ours(bare: Path) -> None:
 
 
 def test_endpoints_of_the_interop_runner_need_go(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without it that is said; with what they are in place, nothing is done."""
+    """Without it that is said; with all in place, nothing is done."""
+    install.examples_folder({"HOME": str(bare)}).mkdir(parents=True)
     assert install.main(["--interop"]) == 1
     assert "go isn't on PATH" in capsys.readouterr().err
     folder = install.interop_folder({"HOME": str(bare)})

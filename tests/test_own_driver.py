@@ -13,6 +13,7 @@ from pytest_netbench.drivers import registry
 from pytest_netbench.drivers.driver import Driver
 from pytest_netbench.roles import Role
 from pytest_netbench.scenario.catalog import connect, ping, request_response
+from pytest_netbench.scenario.language import CLIENT, CONNECTION
 from pytest_netbench.scenario.model import Scenario
 from pytest_netbench.telemetry.gather import read_host
 from russula import WorkerFailed
@@ -27,6 +28,23 @@ def example() -> str:
     """The driver of the page."""
     (program,) = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     return str(program)
+
+
+def _names(text: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", text))
+
+
+def test_the_page_names_every_operation_of_plain_netbench() -> None:
+    """With its fields: whoever writes a driver has nothing else to go by."""
+    plain = {**CONNECTION, **CLIENT}.keys() - {"schedule", "send_datagram", "receive_datagram", "repeat"}
+    section = PAGE.read_text().partition("## The scenario's file")[2]
+    rows = re.findall(r"^\| (`.*?) \| (`.*?) \|", section, re.MULTILINE)
+    told = {word: _names(fields) for words, fields in rows for word in _names(words)}
+    assert told.keys() == plain
+    beyond = {"hold", "fresh", "resume", "early_data", "router_id"}
+    for table in (CONNECTION, CLIENT):
+        for word in plain & table.keys():
+            assert table[word].fields.keys() - beyond <= told[word]
 
 
 @pytest.fixture

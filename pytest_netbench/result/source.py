@@ -87,7 +87,7 @@ class Beside:
         more = {
             f"{name}.{metric}": _number(f"{name}.{metric}", value, metric in self._sources[name].metrics)
             for name, found in self._found.items()
-            for metric, value in found.items()
+            for metric, value in _mapping(name, found).items()
         }
         return replace(done, metrics={**done.metrics, **more})
 
@@ -100,6 +100,12 @@ def _watched(name: str, source: Source, place: Place) -> Iterator[Mapping[str, f
             yield found
     except Exception as error:
         raise RunError(f"telemetry source {name} failed: {error!r}") from error
+
+
+def _mapping(name: str, found: object) -> Mapping[str, object]:
+    if not isinstance(found, Mapping):
+        raise RunError(f"telemetry source {name}: expected a mapping of its metrics, got {found!r}")
+    return found
 
 
 def _number(name: str, value: object, announced: bool) -> float:  # noqa: FBT001 - a fact among facts

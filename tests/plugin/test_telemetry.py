@@ -50,6 +50,7 @@ def test_a_source_of_a_plugin_is_in_the_results(project: pytest.Pytester, proces
     [
         ("- before", "- before + nothing", "*telemetry source machine failed: NameError*nothing*"),
         ('found["context', 'found["kontext', "*source machine found machine.kontext_switches, which isn't among*"),
+        ("yield found", "yield", "*source machine: expected a mapping of its metrics, got None*"),
         ("- before", '* float("nan")', "*source machine: machine.context_switches: expected a number, got nan*"),
         ("before = {}, switches()", "before = {}, 1 / 0", "*telemetry source machine failed: ZeroDivisionError*"),
     ],

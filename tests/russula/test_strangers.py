@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_netbench.protocols import SERVER, NetbenchServer
+from pytest_netbench.protocols import CLIENT, SERVER, NetbenchServer
 from russula import Coordinator, Credentials, Target
 from russula import worker as worker_module
 from russula.bulk import MAX_FILE, Piece
@@ -31,7 +32,7 @@ from russula.tls import for_workers
 from russula.transport import listen, parse
 from russula.worker import FIRST_MESSAGE, STRANGERS, Reception
 from tests.russula.enemy import Sink
-from tests.russula.rooms import Room, in_virtual_time, the_loop
+from tests.russula.rooms import Room, Wrong, dials, in_virtual_time, the_loop
 from tests.russula.sides import SERVES, Worker
 
 HOUR = timedelta(hours=1)
@@ -258,6 +259,24 @@ def test_what_a_coordinator_may_not_ask_is_refused_by_name(tmp_path: Path, messa
 
     in_virtual_time(main)
     assert within(tmp_path) == []
+
+
+@pytest.mark.parametrize("data", [{}, {"instant_ns": "soon"}, {"instant_ns": True}, {"instant_ns": 0.5}], ids=str)
+def test_an_instant_is_a_whole_number(tmp_path: Path, data: dict[str, Any]) -> None:
+    """A client that is told to begin at anything else refuses, and says so."""
+
+    async def main() -> None:
+        room, wire = Room(tmp_path), Sink()
+        room.worker(CLIENT, Worker(dials(Wrong(), {})))
+        link = room.receptions["w0"].accept(wire)
+        link.connection_made(wire)
+        link.data_received(encode(Frame(None, hello(CLIENT, "r", "w0", "c", attempt=1, lease_ms=1000))))
+        await asyncio.sleep(1)
+        link.data_received(encode(Frame(0, Entered("GO", data))))
+        assert b"GO without an instant" in wire.said
+        assert wire.closed
+
+    in_virtual_time(main)
 
 
 def test_a_replayed_message_is_refused(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def rounds() -> dict[str, Any]:
         .properties(width=165, height=150)
         .facet(facet=alt.Facet("figure:N", title=None, sort=None), columns=3, title=TITLE)
         .resolve_scale(y="independent")
+        .resolve_axis(x="independent")
     )
 
 

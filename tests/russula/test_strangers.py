@@ -25,13 +25,14 @@ from russula import worker as worker_module
 from russula.bulk import MAX_FILE, Piece
 from russula.codec import Decoder, encode
 from russula.credentials import COORDINATOR, issue
+from russula.errors import WorkerLost
 from russula.link import hello
 from russula.messages import Chunk, Entered, Fetch, Fetched, File, Frame, Hello, Message, Ping, Refused
 from russula.talk import CLOSING
 from russula.tls import for_workers
 from russula.transport import listen, parse
 from russula.worker import FIRST_MESSAGE, STRANGERS, Reception
-from tests.russula.enemy import Sink
+from tests.russula.enemy import Sink, speak
 from tests.russula.rooms import Room, Wrong, dials, in_virtual_time, the_loop
 from tests.russula.sides import SERVES, Worker
 
@@ -259,6 +260,38 @@ def test_what_a_coordinator_may_not_ask_is_refused_by_name(tmp_path: Path, messa
 
     in_virtual_time(main)
     assert within(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (Entered("ASLEEP", {}), "netbench-server has no state 'ASLEEP'"),
+        (Entered("DONE", {}), "the peer announced DONE after WAIT"),
+        (Chunk(0, 1, b"x"), "a chunk at 0 that belongs to no file"),
+        (Fetched(1), "0 of 1 files came"),
+        (Fetch(), "Fetch isn't for a coordinator"),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_what_a_worker_may_not_say_is_refused_by_name(tmp_path: Path, message: Message, words: str) -> None:
+    """Its coordinator gives it up, and says which worker it was and what it did."""
+
+    async def main() -> None:
+        room, speaking = Room(tmp_path), []
+
+        async def dial(_: str, link: Any, __: Any) -> asyncio.BaseTransport:
+            wire = Sink()
+            said = hello(SERVER, "r", "w0", link.owner.conversation, attempt=link.owner._reach.tries)
+            pieces = [encode(Frame(None, said)), encode(Frame(0, message))]
+            speaking.append(asyncio.ensure_future(speak(link, wire, iter(pieces))))
+            return wire
+
+        with pytest.raises(WorkerLost, match=f"w0.*{words}"):
+            async with room.drive(SERVER, room.target(), dial=dial, deadline=3, lease=1) as group:
+                await group.run_till(NetbenchServer.DONE, deadline=3)
+        await asyncio.gather(*speaking)
+
+    in_virtual_time(main)
 
 
 @pytest.mark.parametrize("data", [{}, {"instant_ns": "soon"}, {"instant_ns": True}, {"instant_ns": 0.5}], ids=str)

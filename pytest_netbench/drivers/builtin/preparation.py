@@ -46,7 +46,7 @@ def wire_of(chosen: Settings, scenario: m.Scenario, own: m.Client | m.Server, *,
 
             if isinstance(own, m.Client):
                 return security.for_client(scenario, own, multiplex=multiplex)
-            return security.for_server(scenario, own, multiplex=multiplex)
+            return security.for_server(scenario, own, multiplex=multiplex, alone=alone)
         case Transport.QUIC:
             with _aioquic():
                 from pytest_netbench.drivers.builtin import quic

@@ -1,86 +1,172 @@
-"""How do bytes go through TLS? The two kinds of sockets of this driver, over ``ssl``'s own, which is never waited for.
+"""How do bytes go through TLS? OpenSSL works in memory; what it makes and takes goes over the socket in large parts.
 
-A record is at most 16 KiB. One that the socket didn't take whole must be tried again before anything else, with no less
-than it had. An end without a notice is an end: the real drivers give none. Before Python 3.13, ``ssl`` calls a reset an
-unexpected end; so those of the first kind must be no errors to OpenSSL (``lenient``), and what is left is a reset.
+A record is at most 16 KiB, and a call of the kernel for each costs more than to copy it once more. What the socket
+doesn't take whole must be sent before anything else. An end without a notice is an end: the real drivers give none.
 This file runs on hosts: standard library only.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from pytest_netbench.drivers.builtin.carrier import LANDING, Channel
 from pytest_netbench.drivers.builtin.duplex import PAYLOAD, Duplex
 from pytest_netbench.drivers.builtin.thread import END, ProtocolError
 
-RECORD = 16_384
-_LENIENT: int = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # OpenSSL 3
+_AT_ONCE = 256 * 1024
+_RAW = memoryview(bytearray(_AT_ONCE))
+"""Where what is read lands before it is decrypted."""
+
+_NOW = socket.MSG_DONTWAIT
+_LANDING_SIZE = len(LANDING)
 
 
-def lenient(context: ssl.SSLContext) -> bool:
-    """Let an end without a notice be an end; False if this OpenSSL can't tell it from a reset."""
-    context.options |= _LENIENT
-    return bool(_LENIENT)
+class Session:
+    """TLS over a connected socket; a client's if the server's ``name`` is given."""
+
+    __slots__ = ("_incoming", "_left", "_outgoing", "_socket", "ended", "read", "tls", "write")
+
+    def __init__(
+        self, connected: socket.SocketType, context: ssl.SSLContext, name: str | None, earlier: ssl.SSLSession | None
+    ) -> None:
+        self._socket = connected
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._left: bytes | memoryview = b""
+        self.ended = False
+        self.tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=name is None, server_hostname=name, session=earlier
+        )
+        self.read: Callable[[int, memoryview], int] = self.tls.read  # type: ignore[assignment]  # as with a buffer
+        self.write = self.tls.write
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is known that makes no socket readable any more: what was read, or that it has ended."""
+        return bool(self.ended or self._incoming.pending or self.tls.pending())
+
+    def fetch(self, wait: bool = False) -> bool:  # noqa: FBT001, FBT002 - a keyword would cost each call
+        """Read what has come; False at the end. With ``wait`` it waits for that, if the socket is patient.
+
+        :raises BlockingIOError: if there is nothing yet.
+        :raises OSError: if the network fails.
+        """
+        came = self._socket.recv_into(_RAW, 0, 0 if wait else _NOW)
+        self._incoming.write(_RAW[:came])
+        return came > 0
+
+    def flush(self) -> bool:
+        """Send what is to be sent: whether the socket has taken all.
+
+        :raises OSError: if the network fails.
+        """
+        try:
+            while part := self._left or self._outgoing.read():
+                sent = self._socket.send(part, _NOW)
+                self._left = memoryview(part)[sent:] if sent < len(part) else b""
+        except BlockingIOError:
+            self._left = part
+            return False
+        return True
+
+    def receive(self, landing: memoryview) -> int:
+        """Take decrypted bytes, of one record: how many, 0 at the end.
+
+        :raises BlockingIOError: if there is nothing yet.
+        :raises OSError: if the network fails, or the peer doesn't keep to TLS.
+        """
+        while True:
+            try:
+                return self.read(len(landing), landing)
+            except ssl.SSLWantReadError:
+                if not self.fetch():
+                    return 0
+            except ssl.SSLError as error:
+                raise self.broken(error) from None
+
+    def broken(self, error: ssl.SSLError) -> OSError:
+        """What has happened to a connection on which TLS says that; the peer is told."""
+        with contextlib.suppress(OSError):  # it is gone
+            self.flush()
+        return ProtocolError(f"TLS: {reason(error)}")
+
+    def notify(self) -> None:
+        """Give notice of the end; what comes can still be read.
+
+        :raises OSError: if the network fails.
+        """
+        with contextlib.suppress(ssl.SSLError):  # the peer has given none yet
+            self.tls.unwrap()
+        self.flush()
 
 
 class SecureDuplex(Duplex):
     """A duplex connection in TLS; a plain socket until the handshake begins."""
 
-    __slots__ = ("_pending", "_read")
+    __slots__ = ("_pending", "session")
 
-    socket: Any
+    session: Session
 
-    def secured(self, connected: ssl.SSLSocket) -> None:
-        """From now on it goes through this socket, which has taken the plain one's place."""
-        self.socket = connected
-        self._read: Callable[[int, memoryview], int] = connected.read  # type: ignore[assignment]  # as with a buffer
+    def secured(self, session: Session) -> None:
+        """From now on it speaks TLS."""
+        self.session = session
         self._pending = 0
 
     def send(self, limit: int) -> int:
         """Send up to so many payload bytes: how many were, 0 if it must be waited for."""
-        preamble = self._preamble
-        size = max(min(limit, RECORD - len(preamble)), self._pending)
-        try:
-            self.socket.send(preamble + PAYLOAD[:size] if preamble else PAYLOAD[:size])
-        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            self._pending = size
+        session = self.session
+        if not self._pending:
+            self._pending = size = min(limit, _AT_ONCE)
+            payload, self._preamble = self._preamble + PAYLOAD[:size] if self._preamble else PAYLOAD[:size], b""
+            try:
+                session.write(payload)
+            except ssl.SSLError as error:
+                raise session.broken(error) from None
+            self.sent += size
+        if not session.flush():
             self.full = True
             return 0
-        except ssl.SSLError as error:
-            raise _broken(error) from None
-        self._preamble = b""
-        self._pending = 0
+        size, self._pending = self._pending, 0
         self.full = False
-        self.sent += size
         if size >= limit:  # there is somebody who may look at it next
-            self.idle = not self.socket.pending()  # what TLS has decoded already makes no socket readable
+            self.idle = not session.holds
         return min(size, limit)
 
     def flush(self) -> None:
         """Send the preamble by itself: a new connection always takes these few bytes."""
         if self._preamble:
-            self.socket.send(self._preamble)
+            self.session.write(self._preamble)
+            self.session.flush()
             self._preamble = b""
 
-    def receive(self, limit: int, wait: bool) -> int:  # noqa: ARG002, FBT001 - a stream's form; not patient
+    def receive(self, limit: int, wait: bool) -> int:  # noqa: FBT001 - a stream's form
         """Take up to so many payload bytes: how many came, 0 and ``idle`` to wait, ``END`` if none will come."""
+        session, read = self.session, self.session.read
+        left = limit = min(limit, _LANDING_SIZE)
         try:
-            came: int = self._read(min(limit, RECORD), LANDING)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            there = session.holds or session.fetch(wait)
+            while left and there:
+                try:
+                    came = read(left, LANDING)  # always to its beginning, which stays in the processor's cache
+                except ssl.SSLWantReadError:  # a part of a record is there at most
+                    if left < limit:
+                        break
+                    there = session.fetch(wait)
+                else:
+                    left -= came
+                    there = came > 0
+        except BlockingIOError:
             self.idle = True
             return 0
         except ssl.SSLError as error:
-            raise _broken(error) from None
+            raise session.broken(error) from None
+        session.ended = not there
+        came = limit - left
         if not came:
             return END
-        self.idle = came < min(limit, RECORD)  # a whole record is rarely the last one
+        self.idle = not session.holds
         self.received += came
         self.last_ns = now = self._clock()
         if self.first_ns is None:
@@ -90,79 +176,62 @@ class SecureDuplex(Duplex):
     def left(self) -> tuple[int, int] | None:
         """What has come and wasn't received, of one record."""
         try:
-            came = self.socket.recv_into(LANDING, RECORD)
+            came = self.session.receive(LANDING)
         except OSError:  # nothing more, or it is closed
             return None
         return (self.number or 0, came) if came else None
 
+    def _is_brief(self) -> bool:
+        """Never: a handshake has several segments each way."""
+        return False
+
     def raw(self, landing: memoryview) -> int:
         """Take bytes from before the payload."""
-        return _receive(self.socket, landing)
+        return self.session.receive(landing)
 
 
 class SecureChannel(Channel):
     """A channel in TLS; a plain socket until the handshake begins."""
 
-    __slots__ = ()
+    __slots__ = ("_pending", "session")
 
     whole = False
 
-    def secured(self, connected: ssl.SSLSocket) -> None:
-        """From now on it goes through this socket, which has taken the plain one's place."""
-        self.socket = connected
+    session: Session
+
+    def secured(self, session: Session) -> None:
+        """From now on it speaks TLS."""
+        self.session = session
+        self._pending = 0
 
     def receive(self, landing: memoryview) -> int:
         """Take what is there."""
-        return _receive(self.socket, landing)
+        return self.session.receive(landing)
 
     def send(self, parts: Sequence[bytes | memoryview]) -> int:
-        """Send a record of these; what is there stays there, so the same is tried again."""
-        size, taken = 0, []
-        for part in parts:
-            taken.append(part)
-            size += len(part)
-            if size >= RECORD:
-                break
-        record = memoryview(b"".join(taken))[:RECORD]
-        try:
-            sent: int = self.socket.send(record)
-        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            raise BlockingIOError from None
-        except ssl.SSLError as error:
-            raise _broken(error) from None
+        """Send of these so much as goes at once; until the socket has taken that, nothing of it counts as sent."""
+        if not self._pending:
+            data = memoryview(b"".join(parts))[:_AT_ONCE]
+            try:
+                self._pending = self.session.write(data)
+            except ssl.SSLError as error:
+                raise self.session.broken(error) from None
+        if not self.session.flush():
+            raise BlockingIOError
+        sent, self._pending = self._pending, 0
         return sent
 
     def half_close(self) -> None:
         """Give notice of the end; what comes can still be read."""
-        with contextlib.suppress(ssl.SSLError):  # the peer has given none yet
-            self.socket.unwrap()
-        socket.socket.shutdown(self.socket, socket.SHUT_WR)  # ssl's own would end TLS in both directions
-
-
-def _receive(connected: Any, landing: memoryview) -> int:  # noqa: ANN401 - a socket
-    try:
-        came: int = connected.recv_into(landing)
-    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-        raise BlockingIOError from None
-    except ssl.SSLError as error:
-        raise _broken(error) from None
-    return came
-
-
-def _broken(error: ssl.SSLError) -> OSError:
-    """What has happened to a connection on which TLS says that."""
-    if isinstance(error, ssl.SSLEOFError):
-        return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-    if isinstance(error, ssl.SSLZeroReturnError):  # it has given notice, and takes no more
-        return BrokenPipeError(errno.EPIPE, reason(error))
-    return ProtocolError(f"TLS: {reason(error)}")
+        self.session.notify()
+        self.socket.shutdown(socket.SHUT_WR)
 
 
 def reason(error: Exception) -> str:
     """What went wrong, in a few words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message.lower()
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+    if isinstance(error, ssl.SSLZeroReturnError):
         return "the peer closed"
     if isinstance(error, ssl.SSLError) and error.reason:
         return str(error.reason).lower().replace("_", " ")

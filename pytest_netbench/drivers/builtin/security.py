@@ -16,7 +16,7 @@ from pytest_netbench.drivers.builtin import configuration, tcp
 from pytest_netbench.drivers.builtin.connection import Connection, receive_preamble
 from pytest_netbench.drivers.builtin.ending import Failed, Misused, Unsupported
 from pytest_netbench.drivers.builtin.engine import READ, WRITE, Waits
-from pytest_netbench.drivers.builtin.secure import SecureChannel, SecureDuplex, lenient, reason
+from pytest_netbench.drivers.builtin.secure import SecureChannel, SecureDuplex, Session, reason
 from pytest_netbench.drivers.builtin.wire import Wire
 from pytest_netbench.scenario import model as m
 from pytest_netbench.scenario.features import Feature
@@ -62,17 +62,21 @@ class SecureWire(Wire):
     greets = True
 
     def __init__(
-        self, context: ssl.SSLContext, said: Mapping[str, str], *, multiplex: bool, remembers: bool = False
+        self,
+        context: ssl.SSLContext,
+        said: Mapping[str, str],
+        *,
+        multiplex: bool,
+        alone: bool = True,
+        remembers: bool = False,
     ) -> None:
-        super().__init__(tcp.options(said), multiplex=multiplex)
+        super().__init__(tcp.options(said), multiplex=multiplex, alone=alone)
         chosen = options(said)
-        self.patient = False
         self.remembers = remembers
         self._sessions: dict[tuple[int, str], ssl.SSLSession] = {}
         self.preamble = chosen.connection_id != SNI
         self._context = context
         self._chosen = chosen
-        self._lenient = lenient(context)
         _restrict(context, chosen)
 
     def greet(self, connection: Connection, name: str | None, dial: m.Connect | None = None) -> Waits:
@@ -83,39 +87,31 @@ class SecureWire(Wire):
         :raises Failed: if the ends don't agree, or don't trust each other.
         """
         link: Any = connection.carrier.link
-        link.socket.settimeout(0)
         resume = dial is not None and dial.resume
-        session = self._sessions.get((connection.server, name or "")) if resume else None
+        earlier = self._sessions.get((connection.server, name or "")) if resume else None
         try:
-            wrapped = self._context.wrap_socket(
-                link.socket,
-                server_side=name is None,
-                do_handshake_on_connect=False,
-                server_hostname=name,
-                session=session,
-                suppress_ragged_eofs=not self._lenient,
-            )
-            link.secured(wrapped)
-            yield from _handshake(wrapped)
+            session = Session(link.socket, self._context, name, earlier)
+            link.secured(session)
+            yield from _handshake(session)
+            tls = session.tls
             if name is not None and not self._context.check_hostname:
-                _check_name(wrapped, name)
+                _check_name(tls, name)
         except (OSError, ValueError) as error:
             raise Failed(f"{connection.title}, TLS handshake: {reason(error)}") from None
-        if (wanted := self._chosen.alpn) is not None and (found := wrapped.selected_alpn_protocol()) != wanted:
+        if (wanted := self._chosen.alpn) is not None and (found := tls.selected_alpn_protocol()) != wanted:
             other = f"chose {found!r}" if found is not None else "has none of that name"
             raise Failed(f"{connection.title}, TLS handshake: ALPN {wanted!r} is asked for, the peer {other}")
-
         if resume:
-            connection.resumed = bool(wrapped.session_reused)
+            connection.resumed = bool(tls.session_reused)
 
     def remember(self, connection: Connection, name: str) -> None:
         """Keep the session; an end without notice would make it one that can't be resumed."""
         link: Any = connection.carrier.link
-        if (session := link.socket.session) is not None:
+        if (session := link.session.tls.session) is not None:
             self._sessions[connection.server, name] = session
         if not self._multiplex:  # which gives notice itself
-            with contextlib.suppress(OSError):  # the peer has given none yet
-                link.socket.unwrap()
+            with contextlib.suppress(OSError):  # the peer is gone
+                link.session.notify()
 
     def program(self, connection: Connection, ahead: int) -> Generator[int, None, int]:  # noqa: ARG002 - a wire's form
         """Carry out the handshake, then read the program's number, or take it from the server's name.
@@ -126,7 +122,7 @@ class SecureWire(Wire):
         if self.preamble:
             return (yield from receive_preamble(connection))
         link: Any = connection.carrier.link
-        return number(connection, getattr(link.socket, _ASKED, None))
+        return number(connection, getattr(link.session.tls, _ASKED, None))
 
 
 def number(connection: Connection, asked: str | None) -> int:
@@ -160,8 +156,8 @@ def for_client(scenario: m.Scenario, client: m.Client, *, multiplex: bool) -> Se
     return SecureWire(context, client.configuration, multiplex=multiplex, remembers=remembers)
 
 
-def for_server(scenario: m.Scenario, server: m.Server, *, multiplex: bool) -> SecureWire:
-    """What a server needs: its key and chain.
+def for_server(scenario: m.Scenario, server: m.Server, *, multiplex: bool, alone: bool) -> SecureWire:
+    """What a server needs: its key and chain; ``alone``: it has one connection at a time.
 
     :raises Misused: if the scenario has none for it, or they can't be read.
     :raises Unsupported: if this Python can't do what is chosen.
@@ -172,7 +168,7 @@ def for_server(scenario: m.Scenario, server: m.Server, *, multiplex: bool) -> Se
     with in_memory(key) as key_file, in_memory(chain) as chain_file, reading("certificate", server.certificate):
         context.load_cert_chain(chain_file, key_file)
     context.sni_callback = lambda connected, name, _context: setattr(connected, _ASKED, name)
-    return SecureWire(context, server.configuration, multiplex=multiplex)
+    return SecureWire(context, server.configuration, multiplex=multiplex, alone=alone)
 
 
 def certificate(scenario: m.Scenario, field: str, index: int) -> str:
@@ -232,7 +228,7 @@ def _restrict_cipher(context: Any, cipher: str, version: str) -> None:  # noqa: 
         raise Unsupported(f"tls.cipher={cipher}: {ssl.OPENSSL_VERSION} has none of that name") from None
 
 
-def _check_name(connected: ssl.SSLSocket, name: str) -> None:
+def _check_name(connected: ssl.SSLObject, name: str) -> None:
     """Whether a certificate, which is trusted already, is for that name, or for all beside it.
 
     :raises ValueError: if not.
@@ -243,13 +239,30 @@ def _check_name(connected: ssl.SSLSocket, name: str) -> None:
         raise ValueError(f"hostname mismatch, certificate is not valid for {name!r}")
 
 
-def _handshake(connected: ssl.SSLSocket) -> Generator[int, None, None]:
+def _handshake(session: Session) -> Generator[int, None, None]:
+    done = False
+    while not done:
+        try:
+            session.tls.do_handshake()
+            done = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            with contextlib.suppress(OSError):  # it is gone
+                session.flush()  # the peer is told
+            raise
+        while not session.flush():
+            yield WRITE
+        if not done:
+            yield from _fetch(session)
+
+
+def _fetch(session: Session) -> Generator[int, None, None]:
     while True:
         try:
-            connected.do_handshake()
-        except ssl.SSLWantReadError:
+            if session.fetch():
+                return
+        except BlockingIOError:
             yield READ
-        except ssl.SSLWantWriteError:
-            yield WRITE
         else:
-            return
+            raise ConnectionError("the peer closed")

@@ -119,12 +119,19 @@ def _sessions(args: argparse.Namespace, chosen: Settings, folder: Path) -> Itera
     built = any(_is_built(name, chosen) for one in done.equal for test in one.tests for name in test.driver.split("/"))
     ref = arm(args.arm).build or WORKTREE
     for number in range(1, args.builds + 1 if built else 1):
-        another = tuple(session(ref, f"again-{number}:{ref}") for _ in range(OF_A_BUILD))
+        another: tuple[SessionRecord, ...] = ()
+        while len(another) < OF_A_BUILD and not any(map(_same, another)):
+            another = (*another, session(ref, f"again-{number}:{ref}"))
         done = replace(done, builds=(*done.builds, another))
         yield done
     for _ in range(args.sessions if args.slower else 0):
         done = replace(done, slower=(*done.slower, session(args.arm, args.slower)))
         yield done
+
+
+def _same(one: SessionRecord) -> bool:
+    """Whether no arm of a session differed from the other: what builds differ by needs no more of them then."""
+    return all(test.comparison is None or test.comparison.note for test in one.tests)
 
 
 def _is_built(names: str, chosen: Settings) -> bool:

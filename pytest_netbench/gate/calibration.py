@@ -39,6 +39,9 @@ BLOCK = 2
 SHOWN_PAIRS = 40
 
 
+CHANCE = 0.05
+"""How likely sessions may differ so much by chance; beyond that they do differ."""
+
 WIDTH = 1.96
 """Standard deviations to either side of 95 %."""
 
@@ -84,13 +87,20 @@ class Recorded:
 
     @property
     def sigma(self) -> float:
-        """How much the mean of equal arms differs from session to session beyond its standard error."""
+        """How much the mean of equal arms differs from session to session beyond its standard error.
+
+        0 where that may be chance (analysis of variance): a few noisy sessions would blind the gate.
+        """
         found = [estimate(one) for one in self.sessions if len(one) >= LOOKS[0]]
         if len(found) < 2:  # noqa: PLR2004 - one session differs from none
             return 0.0
         between = statistics.variance(one.mean for one in found)
         within = statistics.fmean(one.error**2 for one in found)
-        return math.sqrt(max(0.0, between - within))
+        freedom, inside = len(found) - 1, sum(one.freedom for one in found)
+        whole = inside * within + freedom * between
+        if whole == 0 or beta_share(inside / 2, freedom / 2, inside * within / whole) > CHANCE:
+            return 0.0
+        return math.sqrt(between - within)
 
     @property
     def blocks(self) -> list[tuple[float, ...]]:

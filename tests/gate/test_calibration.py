@@ -68,6 +68,14 @@ def test_what_differs_between_sessions_is_told_from_noise() -> None:
     assert recorded(sessions=1).sigma == 0
 
 
+def test_two_noisy_sessions_dont_blind_the_gate() -> None:
+    """A quiet session and one that differs from it within its own noise show nothing; a third that agrees does."""
+    quiet, noisy, apart = (0.02, -0.03) * 6, (0.05, -0.2) * 6, (-0.06, -0.09) * 6
+    assert replace(recorded(), sessions=(quiet, noisy)).sigma == 0
+    assert replace(recorded(), sessions=(quiet, apart)).sigma == pytest.approx(0.05, abs=0.01)
+    assert replace(recorded(), sessions=((0.0,) * 12,) * 3).sigma == 0
+
+
 def test_too_few_blocks_say_nothing() -> None:
     """Three pairs are no calibration."""
     assert sight(Recorded(((0.1, 0.2, 0.3),), 0, 1.0), LIMITS) is None

@@ -155,7 +155,7 @@ def test_drivers_that_nobody_builds_are_skipped_beside_those_that_differ(
 def test_a_calibration_builds_the_same_commit_again(
     project: pytest.Pytester, repository: Path, line: str, words: str
 ) -> None:
-    """From nothing, and says whether that made another program."""
+    """From nothing, and says whether that made another program; if not, one session with it is enough."""
     play(project)
     toml = (repository / "netbench.toml").read_text()
     (repository / "netbench.toml").write_text(toml.replace('$OUT/mine"', f'$OUT/mine{line}"', 1))
@@ -164,5 +164,6 @@ def test_a_calibration_builds_the_same_commit_again(
     done = subprocess.run([*program, "--builds", "1"], capture_output=True, text=True, cwd=repository, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"1 other build of the same commit: {words}" in done.stdout
+    assert done.stdout.count("1 passed") == (4 if line else 2)
     (metrics,) = json.loads((repository / ".netbench" / "calibration.json").read_text())["tests"].values()
     assert [len(build) for build in metrics["response.p50"]["builds"]] == ([24] if line else [0])

@@ -104,3 +104,17 @@ def test_rounds_that_are_too_short_for_a_slope_become_longer(project: pytest.Pyt
     outcome.assert_outcomes(passed=1)
     (test,) = results(project)["tests"]
     assert test["verdict"]["comparison"]["scale"] == 4
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_a_pilot_leaves_the_start_of_a_real_driver_out(project: pytest.Pytester) -> None:
+    """It fills 100 MB before its first request, and tells the CPU time of its whole process only."""
+    project.makepyfile(test_it=GATED.replace("1 * MB)", '20 * MB), drivers=["s2n-tcp"]'))
+    outcome = project.runpytest_subprocess("test_it.py", "--netbench-ab=as-is,as-is", "--netbench-gate=off", "-rs")
+    (test,) = results(project)["tests"]
+    if outcome.parseoutcomes().get("skipped"):
+        pytest.skip("make drivers")
+    assert test["verdict"]["comparison"]["scale"] >= 8
+    assert test["verdict"]["state"] != "invalid"
+    assert all("client.cpu_per_byte" in one["slopes"] for one in test["rounds"])

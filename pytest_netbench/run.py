@@ -355,7 +355,8 @@ async def _carry_out(stage: Stage, leads: Sequence[float] = LEADS) -> tuple[Roun
         if error.reason == LATE and later:
             return await _carry_out(stage, later)
         if error.reason == Reason.UNSUPPORTED:
-            raise Unsupported(f"{error.worker}: {error.detail}") from None
+            why = error.tail.strip().rpartition("\n")[2]  # its own words: the last line of its standard error
+            raise Unsupported(": ".join(filter(None, (error.worker, error.detail, why)))) from None
         raise _not_carried_out(stage, error) from None
     except RussulaError as error:
         raise _not_carried_out(stage, error) from None

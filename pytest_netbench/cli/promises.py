@@ -111,9 +111,9 @@ async def promises(session: Session, driver: Driver, peer: Driver) -> AsyncItera
     listened = False
     async with provider(session) as hosts:
         for name, make in SCENARIOS.items():
-            found = await _round(session, hosts, make(), driver, peer, endings)
+            found = await _round(session, hosts, name, make(), driver, peer, endings)
             listened = listened or bool(endings)
-            yield replace(found, name=name)
+            yield found
             if not listened and found.answer is Answer.BROKEN:
                 break  # a server that doesn't come up won't for the others
     if Role.SERVER in driver.commands:
@@ -134,6 +134,7 @@ async def promises(session: Session, driver: Driver, peer: Driver) -> AsyncItera
 async def _round(
     session: Session,
     hosts: Provider,
+    name: str,
     scenario: Scenario,
     driver: Driver,
     peer: Driver,
@@ -144,9 +145,9 @@ async def _round(
     try:
         trial = one_round.trial(scenario, sides[Role.SERVER], sides[Role.CLIENT], {}, TIMEOUT)
     except Unsupported as error:
-        return Promise("", Answer.UNSUPPORTED, str(error))
+        return Promise(name, Answer.UNSUPPORTED, str(error))
     plan = Plan(
-        nodeid=f"doctor-{scenario}",
+        nodeid=f"doctor-{name}",
         spec=Spec(scenario=scenario),
         server_driver=sides[Role.SERVER],
         client_driver=sides[Role.CLIENT],
@@ -166,25 +167,25 @@ async def _round(
                 async with turn(NoClock()):
                     done = await one_round.carry_out(stage)
             except Unsupported as error:
-                return Promise("", Answer.UNSUPPORTED, str(error))
+                return Promise(name, Answer.UNSUPPORTED, str(error))
             except RunError as error:
-                return _failed(str(error), sides[Role.SERVER])
+                return _failed(name, str(error), sides[Role.SERVER])
             endings += [_ending(stage.folder / host.name / "host.json") for host in stage.servers]
             reasons = tuple(one for one in done.validity if " apart" not in one and one not in done.exogenous)
             if not done.validity:
                 break
     if reasons:
-        return Promise("", Answer.BROKEN, "\n".join(reasons), _TELLS[driver.level])
+        return Promise(name, Answer.BROKEN, "\n".join(reasons), _TELLS[driver.level])
     told = f"; {'; '.join(done.untold)}" if done.untold else ""
-    return Promise("", Answer.KEPT, f"{done.duration_s * 1e3:.0f} ms{told}")
+    return Promise(name, Answer.KEPT, f"{done.duration_s * 1e3:.0f} ms{told}")
 
 
-def _failed(text: str, server: Driver) -> Promise:
+def _failed(name: str, text: str, server: Driver) -> Promise:
     if f": {Reason.PORT}" in text and server.port:
         why = f"{server.name} always listens at port {server.port}, and several of it meet in one network here"
-        return Promise("", Answer.UNSUPPORTED, why, _REMEDIES[Reason.PORT])
+        return Promise(name, Answer.UNSUPPORTED, why, _REMEDIES[Reason.PORT])
     remedy = next((words for reason, words in _REMEDIES.items() if f": {reason}" in text), "")
-    return Promise("", Answer.BROKEN, text.removeprefix("round 0: "), remedy)
+    return Promise(name, Answer.BROKEN, text.removeprefix("round 0: "), remedy)
 
 
 def _ending(path: Path) -> Mapping[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sys
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_netbench.drivers.foreign import Foreign
+from pytest_netbench.drivers.foreign import PLACEHOLDER, Foreign, placeholders
 from pytest_netbench.errors import DriverMissing, nearest
 from pytest_netbench.roles import Role
 
@@ -136,7 +135,6 @@ class Command:
 PLACEHOLDERS = ("ip", "port", "scenario", "python", "package")
 """What may stand in braces in a command: address to bind, port, scenario file, this interpreter, our package."""
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 _BOTH: Mapping[Role, tuple[End, ...]] = MappingProxyType(
     {
@@ -252,9 +250,9 @@ def find_executable(wanted: str, paths: Sequence[str] = ()) -> Path | None:
 def unknown_placeholders(command: Command) -> list[str]:
     """What stands in braces in a command that nobody fills."""
     texts = (*command.argv, *command.env.values())
-    return [name for text in texts for name in _PLACEHOLDER.findall(text) if name not in PLACEHOLDERS]
+    return [name for name in placeholders(*texts) if name not in PLACEHOLDERS]
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put values in the place of placeholders; unknown ones stay as they are."""
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+    """Put values in the place of placeholders; unknown ones stay as they are, and double braces become single ones."""
+    return PLACEHOLDER.sub(lambda match: values.get(match[2], match[0]) if match[2] else match[0][1:-1], text)

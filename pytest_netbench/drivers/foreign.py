@@ -32,7 +32,8 @@ FOLDERS = ("www", "downloads", "certs", "logs")
 SECURE = ("cert", "key", "ca")
 """Placeholders for which the scenario must have certificates."""
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
+"""A word in double braces, which stands for itself in single ones, or a placeholder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Foreign:
 def placeholders(*texts: str) -> Iterator[str]:
     """What stands in braces."""
     for text in texts:
-        yield from _PLACEHOLDER.findall(text)
+        yield from (word for _, word in PLACEHOLDER.findall(text) if word)
 
 
 def needs_certificates(foreign: Foreign) -> bool:

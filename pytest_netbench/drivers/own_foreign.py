@@ -45,7 +45,10 @@ def foreign_fields(where: str, level: Level, values: dict[str, Any]) -> dict[str
     for role, of_role in lines.items():
         for word in placeholders(*(word for line in of_role.values() for word in line), *env.values()):
             if word not in _KNOWN[level]:
-                raise UsageError(f"{where} {role.value}: unknown placeholder {word!r}: {nearest(word, _KNOWN[level])}")
+                raise UsageError(
+                    f"{where} {role.value}: unknown placeholder {word!r}: {nearest(word, _KNOWN[level])}; "
+                    f"{{{{{word}}}}} stands for {{{word}}} itself"
+                )
     output, units = values.pop("output", {}), values.pop("units", {})
     made = Foreign(
         lines=lines,

@@ -137,6 +137,7 @@ async def test_a_server_listens_and_ends_on_sigterm(place: Path) -> None:
         (download(5000, request=1, connections=3), "{bytes} {total_bytes} {connections} {streams}", "5000 15000 3 1"),
         (upload(70), "{host} {port} {local}", "127.0.0.1 9 127.0.0.1"),
         (connect(4), "{connections} {seconds}x", None),
+        (upload(70), "%{{bytes}} {bytes}", "%{bytes} 70"),
     ],
 )
 async def test_placeholders_are_filled(place: Path, scenario: Scenario, line: str, words: str | None) -> None:

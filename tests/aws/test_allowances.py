@@ -51,6 +51,8 @@ class Card:
         elif command == NAMES:
             assert struct.unpack("III", ctypes.string_at(address, 12)) == (NAMES, 1, len(ENA))
             ctypes.memmove(address + 12, b"".join(one.encode().ljust(32, b"\0") for one in ENA), 32 * len(ENA))
+        elif command != VALUES:  # something else about the card, which it doesn't tell
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
         else:
             assert struct.unpack("II", ctypes.string_at(address, 8)) == (VALUES, len(ENA))
             ctypes.memmove(address + 8, struct.pack(f"{len(ENA)}Q", *self.values.values()), 8 * len(ENA))

@@ -113,16 +113,16 @@ async def test_our_drivers_have_none_of_them(name: str, tmp_path: Path) -> None:
 
 
 RATED = scenario(
-    (m.Send(0, 1), m.ReceiveRate(0, 100_000, 100), m.Profile(0, (m.Receive(0, 500_000),))),
+    (m.Send(0, 1), m.ReceiveRate(0, 100_000, 2000), m.Profile(0, (m.Receive(0, 500_000),))),
     (m.Receive(0, 1), m.Send(0, 500_000)),
 )
 
 
 async def test_a_rate_of_receiving_is_not_kept(tmp_path: Path) -> None:
-    """In duplex mode, all that is there is read at once: 500 kB at 100 kB in 100 ms came in far less than 400 ms."""
+    """In duplex mode, all that is there is read at once: 500 kB at 100 kB in 2 s came in far less than 8 s."""
     assert await outcome(RATED, tmp_path, "s2n-tcp") == ()
     report = read_host(tmp_path / "results/client", registry.KNOWN["s2n-tcp"], RATED, Role.CLIENT, 0, "client")
-    assert report.driver.samples["outer"][0] < 0.35
+    assert report.driver.samples["outer"][0] < 4
 
 
 RATED_OVER_QUIC = scenario(

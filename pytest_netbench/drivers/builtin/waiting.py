@@ -26,7 +26,7 @@ _OPERATIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "hold": lambda own: f"hold until {own['wanted']:,} connections are there",
     "_connecting": lambda _: "connect",
     "_dial": lambda _: "connect",
-    "_handshake": lambda _: "TLS handshake",
+    **dict.fromkeys(("_handshake", "_fetch"), lambda _: "TLS handshake"),
     "_until_ready": lambda _: "QUIC handshake",
 }
 

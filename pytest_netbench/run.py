@@ -255,8 +255,7 @@ def _collect(stage: Stage, serving: Servers, dialling: Clients, started: str) ->
     reports += [_report(stage, host, dialling) for host in stage.clients]
     begins = [one.began_ns for one in reports if one.role is Role.CLIENT and one.began_ns is not None]
     ends = [one.ended_ns for one in reports if one.role is Role.CLIENT and one.ended_ns is not None]
-    begin = dialling.instant_ns
-    if begin is None or not ends:
+    if (begin := dialling.instant_ns) is None or not ends:
         raise RunError(f"round {stage.index}: no client has begun; run the clients to DONE before collecting")
     skew = (max(begins) - min(begins)) / 1e9 if begins else 0.0
     silent = serving.silent_bytes + dialling.silent_bytes

@@ -94,6 +94,15 @@ def test_options_are_kept(options: Mapping[str, str], tmp_path: Path) -> None:
     well(both(one, tmp_path))
 
 
+@pytest.mark.parametrize("name", ["reno", "cubic"])
+def test_the_congestion_control_is_the_one_that_is_chosen(name: str) -> None:
+    """As aioquic is told it: nothing that goes over the wire says which it is."""
+    quic = pytest.importorskip("pytest_netbench.drivers.builtin.quic")
+    one = certify(configured(EXCHANGE, {"quic.congestion_control": name}))
+    for own in (*one.clients, *one.servers):
+        assert quic.wire(one, own)._made.congestion_control_algorithm == name
+
+
 @pytest.mark.parametrize(
     ("server", "client", "text"),
     [

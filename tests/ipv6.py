@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
+from pytest_netbench.drivers.builtin.tcp import has_ipv6
 
-def _is_there() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as one:
-            one.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not _is_there(), reason="no IPv6 on this machine's loopback")
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine's loopback")

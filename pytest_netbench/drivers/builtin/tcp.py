@@ -163,7 +163,7 @@ def listener(ip: str, port: int, chosen: Options, *, shared: bool = False, patie
     :raises Failed: if the address is taken or isn't this host's.
     """
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    if ip == "::" and not _has_ipv6():
+    if ip == "::" and not has_ipv6():
         ip, family = "0.0.0.0", socket.AF_INET  # noqa: S104 - asked for by the environment
     try:
         one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -195,7 +195,8 @@ def accept(listening: socket.socket, family: int) -> tuple[socket.SocketType, So
     return socket.SocketType(family, socket.SOCK_STREAM, 0, descriptor), peer
 
 
-def _has_ipv6() -> bool:
+def has_ipv6() -> bool:
+    """Whether this machine's loopback has it; containers often haven't."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as one:
             one.bind(("::1", 0))
